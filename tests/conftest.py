@@ -1,0 +1,37 @@
+"""In CI (the environment variable CI is set) a skipped test is a failed test."""
+
+import os
+from typing import Any
+
+import pytest
+
+CI_MAY_LACK: tuple[str, ...] = ()
+"""What a CI machine may do without, as the whole reason that tests give for skipping."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Any:
+    report = yield
+    _fail_if_skipped(report, item.path)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Any:
+    report = yield
+    _fail_if_skipped(report, collector.path if isinstance(collector, pytest.File) else collector.nodeid)
+    return report
+
+
+def _fail_if_skipped(report: pytest.TestReport | pytest.CollectReport, where: object) -> None:
+    if not os.environ.get("CI") or not report.skipped or hasattr(report, "wasxfail"):
+        return
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    reason = reason.removeprefix("Skipped: ")
+    if reason in CI_MAY_LACK:
+        return
+    report.outcome = "failed"
+    report.longrepr = (
+        f"{where}: expected no test to skip in CI, found one that does: {reason}\n"
+        "Provide what it needs, or list that reason in CI_MAY_LACK, tests/conftest.py."
+    )

@@ -1,0 +1,85 @@
+"""What a user installs: a wheel with both packages, all their files, the extras, and nothing else."""
+
+import shutil
+import subprocess
+import sys
+from email.message import Message
+from email.parser import Parser
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("wsmiddleware", "demo_flask")
+DATA = ("wsmiddleware/py.typed", "demo_flask/templates/room.html", "demo_flask/static/main.js")
+NOT_SOURCE = shutil.ignore_patterns("__pycache__", "*.py[cod]", "*.so")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A wheel, built without network in a copy of the tree: building leaves files behind."""
+    tree = tmp_path_factory.mktemp("tree")
+    for name in (*PACKAGES, "tests", "tools"):
+        shutil.copytree(ROOT / name, tree / name, ignore=NOT_SOURCE)
+    for name in ("setup.cfg", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE", "CHANGES.md"):
+        shutil.copy(ROOT / name, tree)
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tree / "dist"), str(tree)]
+    result = subprocess.run(build, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert result.returncode == 0, result.stdout
+    (built,) = (tree / "dist").glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def metadata(wheel: Path) -> Message:
+    with ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        return Parser().parsestr(archive.read(name).decode())
+
+
+def test_it_holds_every_file_of_the_packages_and_no_tests(wheel: Path) -> None:
+    expected = {
+        path.relative_to(ROOT).as_posix()
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*")
+        if path.is_file() and path.suffix not in (".pyc", ".so") and "/." not in str(path.relative_to(ROOT))
+    }
+    with ZipFile(wheel) as archive:
+        found = {name for name in archive.namelist() if ".dist-info/" not in name and not name.endswith("/")}
+    assert found == expected
+
+
+@pytest.mark.parametrize("file", DATA)
+def test_it_holds_what_is_no_module(wheel: Path, file: str) -> None:
+    with ZipFile(wheel) as archive:
+        assert file in archive.namelist()
+
+
+def test_it_holds_the_licence(wheel: Path) -> None:
+    with ZipFile(wheel) as archive:
+        assert any(".dist-info/" in name and name.endswith("/LICENSE") for name in archive.namelist())
+
+
+def test_its_metadata_names_what_it_needs(metadata: Message) -> None:
+    assert metadata["Name"] == "wsmiddleware"
+    assert metadata["License"] == "MIT"
+    assert metadata["Requires-Python"] == ">=3.10"
+    required = [text for text in metadata.get_all("Requires-Dist", []) if "extra ==" not in text]
+    assert required == ["gevent>=24.2", "gevent-websocket>=0.10.1", "werkzeug>=3.0"]
+
+
+def test_its_metadata_names_the_extras(metadata: Message) -> None:
+    assert set(metadata.get_all("Provides-Extra", [])) == {"flask", "test", "lint", "types"}
+
+
+def test_what_is_in_it_serves_the_chat(wheel: Path, tmp_path: Path) -> None:
+    with ZipFile(wheel) as archive:
+        archive.extractall(tmp_path)
+    script = (
+        "import demo_flask, wsmiddleware\n"
+        "print(wsmiddleware.__file__)\n"
+        "print(demo_flask.create_app().test_client().get('/room/lobby').status)\n"
+    )
+    result = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, text=True, capture_output=True)
+    assert result.stdout.splitlines() == [str(tmp_path / "wsmiddleware" / "__init__.py"), "200 OK"], result.stderr
