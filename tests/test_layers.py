@@ -17,6 +17,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("servers",),
     ("session", "endpoint"),
     ("routing", "hub"),
+    ("options",),
     ("middleware",),
     ("bayeux", "flask", "testing", "cli"),
     ("",),

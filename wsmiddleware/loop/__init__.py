@@ -1,0 +1,14 @@
+"""The loop: moves the bytes of many connections, and calls endpoints where they may block.
+
+    streams.py       the byte pipe of one connection
+    poller.py        which descriptors are ready
+    timers.py        who is due when
+    loop.py          Loop: turns, runners, and the way in for other threads
+    loops.py         Loops: one for each hub
+    channel.py       Channel: one connection on the loop, from its bytes to its end
+    callbacks.py     a channel that calls an endpoint's methods (servlet style)
+    conversation.py  a channel that a function talks over (blocking style)
+
+One thread owns a loop and all that belongs to it: the thread that its gevent hub runs in. Nothing here is locked;
+other threads hand their wishes over with Loop.post and Loop.call.
+"""

@@ -1,0 +1,503 @@
+"""One connection on the loop: from readiness to messages, from messages to bytes, and its one end.
+
+What comes in:
+
+    readiness -> stream.read -> protocol.receive -> protocol.next_event -> the inbox, or the endpoint at once
+
+The inbox is bounded. When it is full, nothing more is parsed and the descriptor is not watched for reading, so that
+TCP tells the client to wait. Control frames are answered whenever they are met, whatever the endpoint does.
+
+What goes out: everything is appended to ``protocol.out`` and leaves by ``flush``, the only place that writes. What the
+system does not take at once is a backlog; the endpoint gets no further message until it is gone.
+
+The end has two steps. First the *session* ends: the close event is made, once, and told. Then the *transport* ends:
+what is still to be written goes out, then our end of the stream is closed, then what the client may still be sending
+is thrown away until it closes too or a deadline passes. (Closing a socket with unread data resets the connection, and
+a reset can destroy the close frame on its way.)
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from time import monotonic
+from typing import NamedTuple
+
+from gevent import GreenletExit
+from gevent.hub import Waiter
+
+from wsmiddleware.exceptions import ConnectionClosed
+from wsmiddleware.loop.loop import Loop
+from wsmiddleware.loop.streams import READABLE, WRITABLE, Stream
+from wsmiddleware.protocol.close import (
+    ENDINGS,
+    Close,
+    CloseCause,
+    CloseCode,
+    CloseEvent,
+    cause_of_close,
+    cause_of_failure,
+    close_event,
+)
+from wsmiddleware.protocol.connection import Connection, Failed, Ping, Pong, State
+from wsmiddleware.protocol.frames import Payload
+
+log = logging.getLogger("wsmiddleware.session")
+
+
+class Settings(NamedTuple):
+    """What a route decides about its sessions."""
+
+    max_message_size: int = 1024 * 1024
+    """Bytes. What browsers' applications send fits; who wants more says so."""
+
+    receive_queue: int = 16
+    """Messages that wait for a busy endpoint."""
+
+    send_queue: int = 1024 * 1024
+    """Bytes that wait for a slow client: some seconds of a slow phone's network."""
+
+    idle_timeout: float | None = None
+    """Seconds without a message in either direction."""
+
+    close_timeout: float = 5.0
+    """Seconds that the client has to answer a close, and then to end the connection."""
+
+
+class Channel:
+    """One connection. Subclasses give what comes in to an endpoint, by ``attend``.
+
+    All methods are for the loop's thread only.
+    """
+
+    __slots__ = (
+        "loop",
+        "settings",
+        "fd",
+        "interest",
+        "flush_due",
+        "timer_slot",
+        "session",
+        "close_event",
+        "latency",
+        "_stream",
+        "_protocol",
+        "_on_done",
+        "_inbox",
+        "_paused",
+        "_backlog",
+        "_owed_pong",
+        "_senders",
+        "_ping_sent",
+        "_cause",
+        "_error",
+        "_deadline",
+        "_output_ended",
+        "_end_callbacks",
+        "_began",
+        "_last_in",
+        "_last_out",
+        "_last_message",
+    )
+
+    def __init__(self, loop: Loop, stream: Stream, settings: Settings, on_done: Callable[[Channel], None]) -> None:
+        """Own *stream* from now on. *on_done* is called last, when descriptor and endpoint are done."""
+        now = monotonic()
+        self.loop = loop
+        self.settings = settings
+        self.fd = stream.fd
+        self.interest = 0
+        self.flush_due = False
+        self.timer_slot = 0
+
+        self.session: object = None
+        """What the endpoint knows of this channel; set it before start."""
+        self.close_event: CloseEvent | None = None
+        self.latency: float | None = None
+        """Seconds that the last answered ping took."""
+
+        self._stream = stream
+        self._protocol = Connection(max_message_size=settings.max_message_size)
+        self._on_done: Callable[[Channel], None] | None = on_done
+
+        # What comes in.
+        self._inbox: list[str | bytes] = []  # short: a list costs an idle connection less than a deque
+        self._paused = False
+
+        # What goes out.
+        self._backlog = False
+        self._owed_pong: bytes | None = None
+        self._senders: list[Waiter[None]] = []
+        self._ping_sent: tuple[bytes, float] | None = None
+
+        # The end.
+        self._cause: CloseCause | None = None
+        self._error: BaseException | None = None
+        self._deadline: float | None = None
+        self._output_ended = False
+        self._end_callbacks: list[Callable[[], None]] = []
+
+        # Times, in seconds of the monotonic clock.
+        self._began = self._last_in = self._last_out = self._last_message = now
+
+    def start(self, early: bytes) -> None:
+        """Begin to serve; *early* is what came right behind the handshake's request."""
+        if early:
+            self._protocol.receive(early)
+        self._set_interest()
+        self._set_timer()
+        self.loop.schedule(self, READABLE if self._stream.has_buffered() else 0)
+
+    # For the endpoint, by way of its session
+
+    @property
+    def buffered(self) -> int:
+        """Bytes that wait to be written."""
+        return len(self._protocol.out)
+
+    def send_text(self, data: Payload) -> None:
+        """Send a text message; waits while the send queue is full. Raises ConnectionClosed."""
+        self._wait_for_room()
+        self._protocol.send_text(data)
+        self._sent_message()
+
+    def send_binary(self, data: Payload) -> None:
+        """Send a binary message; waits while the send queue is full. Raises ConnectionClosed."""
+        self._wait_for_room()
+        self._protocol.send_binary(data)
+        self._sent_message()
+
+    def offer(self, frame: bytes) -> None:
+        """Send a whole frame, without waiting: a session whose queue is full is closed for being too slow."""
+        if self._protocol.state != State.OPEN:
+            return
+        if self.buffered >= self.settings.send_queue:
+            self.flush()
+            if self.buffered >= self.settings.send_queue:
+                self._fail(
+                    CloseCause.SLOW_CONSUMER,
+                    f"expected at most {self.settings.send_queue} bytes waiting to be read, found {self.buffered}",
+                )
+                return
+        self._protocol.send_frame(frame)
+        self._sent_message()
+
+    def ping(self, data: bytes) -> None:
+        """Send a ping. Raises ValueError for more than 125 bytes, and ConnectionClosed."""
+        self._expect_open()
+        self._protocol.ping(data)
+        self._ping_sent = (data, monotonic())
+        self.loop.flush_soon(self)
+
+    def close(self, code: int, reason: str, cause: CloseCause = CloseCause.SERVER_CLOSED) -> None:
+        """Begin the closing handshake; does nothing if the end has begun already. Raises ValueError for a bad code."""
+        if self._protocol.state != State.OPEN:
+            return
+        self._protocol.close(code, reason)
+        self._decide(cause)
+        self._inbox.clear()
+        self._resume()
+        self._deadline = monotonic() + self.settings.close_timeout
+        self._set_timer()
+        self.loop.flush_soon(self)
+
+    def add_end_callback(self, callback: Callable[[], None]) -> None:
+        """Have *callback* called at the end, before the endpoint is told; at once if it is over. From any thread."""
+        self._end_callbacks.append(callback)
+        if self.close_event is not None:
+            self._run_end_callbacks()
+
+    # For the loop
+
+    def on_ready(self, readiness: int) -> None:
+        """Read, parse, write and attend to the endpoint. In a runner."""
+        try:
+            if readiness & WRITABLE and self._backlog:
+                self.flush()
+            if readiness & READABLE:
+                self._read()
+            self.attend()
+        except Exception as error:
+            # Ours, not the endpoint's: its errors do not come here. The others must not suffer from it.
+            log.exception("unexpected error in the channel of descriptor %d: its connection is dropped", self.fd)
+            self._lose(error)
+
+    def flush(self) -> None:
+        """Write as much as the system takes."""
+        out = self._protocol.out
+        if out and self.fd >= 0:
+            try:
+                written = self._stream.write(out)
+            except OSError as error:
+                self._lose(error)
+                return
+            if written:
+                del out[:written]
+                self._last_out = monotonic()
+            self._backlog = bool(out)
+            if not out and self._owed_pong is not None:
+                self._pong(self._owed_pong)
+                self.loop.flush_soon(self)
+        if self._senders and len(out) < self.settings.send_queue:
+            self._wake_senders()
+        if self.close_event is not None and not out:
+            self._end_output()
+        self._set_interest()
+
+    def on_time(self, now: float) -> None:
+        """A deadline may have passed. In the hub."""
+        if self._deadline is not None and now >= self._deadline:
+            if self.close_event is None:  # The client has not answered our close frame.
+                self._end()
+            self._release()
+        elif self._is_idle(now):
+            code = ENDINGS[CloseCause.IDLE_TIMEOUT].code
+            assert code is not None
+            self.close(code, "idle for too long", CloseCause.IDLE_TIMEOUT)
+        self._set_timer()
+
+    # For subclasses
+
+    def attend(self) -> None:
+        """Give the endpoint what there is for it."""
+        raise NotImplementedError
+
+    def wake(self) -> None:
+        """Have attend called, by whoever may. The session has ended, or the inbox is not empty any more."""
+        self.loop.schedule(self)
+
+    def next_message(self) -> str | bytes | None:
+        """Return the next message, from the inbox or parsed just now; None if there is none. Answers control frames."""
+        if self._inbox:
+            return self._inbox.pop(0)
+        while True:
+            event = self._protocol.next_event()
+            if isinstance(event, (str, bytes)):
+                self._last_message = self.loop.now
+                if self._protocol.state == State.OPEN:
+                    return event
+            elif event is None:
+                self._resume()
+                return None
+            else:
+                self._control(event)
+
+    def fill_inbox(self) -> None:
+        """Parse into the inbox until it is full; then no more is read until it is empty."""
+        while len(self._inbox) < self.settings.receive_queue:
+            event = self._protocol.next_event()
+            if isinstance(event, (str, bytes)):
+                self._last_message = self.loop.now
+                if self._protocol.state == State.OPEN:
+                    self._inbox.append(event)
+            elif event is None:
+                return
+            else:
+                self._control(event)
+        self._paused = True
+        self._set_interest()
+
+    def call_endpoint(self, function: Callable[..., object], *arguments: object) -> None:
+        """Call the user's code. What it raises ends the session."""
+        try:
+            function(*arguments)
+        except ConnectionClosed as closed:
+            if self._protocol.state == State.OPEN:  # Another session's, for this one is not closed.
+                self._endpoint_raised(closed)
+        except GreenletExit:  # Somebody has killed the greenlet: an orderly end.
+            self.close(CloseCode.GOING_AWAY, "")
+        except BaseException as error:
+            self._endpoint_raised(error)
+
+    def tell_error(self, error: BaseException) -> None:
+        """Tell the endpoint what it raised, if it wants to know."""
+
+    def done(self) -> None:
+        """Call on_done, if the descriptor is closed and the endpoint has been told."""
+        if self.fd < 0 and self._on_done is not None and self.endpoint_is_done():
+            on_done, self._on_done = self._on_done, None
+            on_done(self)
+
+    def endpoint_is_done(self) -> bool:
+        """Say whether the endpoint has been told of the end, and has returned."""
+        raise NotImplementedError
+
+    def _expect_open(self) -> None:
+        if self._protocol.state != State.OPEN or self.close_event is not None:
+            raise ConnectionClosed(self.close_event)
+
+    def _endpoint_raised(self, error: BaseException) -> None:
+        log.error("the endpoint of %s raised", self.session, exc_info=error)
+        self._decide(CloseCause.APPLICATION_ERROR, error)
+        self.tell_error(error)
+        self.close(CloseCode.INTERNAL_ERROR, "")
+        hub = self.loop.hub
+        if isinstance(error, hub.SYSTEM_ERROR):  # Ctrl-C, or sys.exit: not for this session alone.
+            hub.handle_system_error(type(error), error)
+
+    # What comes in
+
+    def _read(self) -> None:
+        while self.fd >= 0 and not self._paused:
+            try:
+                data = self._stream.read()
+            except OSError as error:
+                self._lose(error)
+                return
+            if data is None:
+                return
+            if not data:
+                self._lose(None)
+                return
+            self._last_in = self.loop.now
+            self._protocol.receive(data)
+            if not self._stream.has_buffered():
+                return
+            self.fill_inbox()
+
+    def _resume(self) -> None:
+        if self._paused:
+            self._paused = False
+            self._set_interest()
+            if self._stream.has_buffered():
+                self.loop.schedule(self, READABLE)
+
+    def _control(self, event: Ping | Pong | Close | Failed) -> None:
+        if isinstance(event, Ping):
+            if self._backlog:
+                # Section 5.5.3: it is enough to answer the latest. Who sends pings and reads nothing gets no more.
+                self._owed_pong = event.data
+            else:
+                self._pong(event.data)
+                self.loop.flush_soon(self)
+        elif isinstance(event, Pong):
+            if self._ping_sent is not None and self._ping_sent[0] == event.data:
+                self.latency = monotonic() - self._ping_sent[1]
+                self._ping_sent = None
+        elif isinstance(event, Close):
+            self._decide(cause_of_close(event))
+            self._end()
+        else:
+            self._decide(cause_of_failure(event.error.code), event.error)
+            self._end()
+
+    def _pong(self, data: bytes) -> None:
+        self._owed_pong = None
+        self._protocol.pong(data)
+
+    # What goes out
+
+    def _sent_message(self) -> None:
+        if self.settings.idle_timeout is not None:
+            self._last_message = monotonic()
+        self.loop.flush_soon(self)
+
+    def _wait_for_room(self) -> None:
+        self._expect_open()
+        while self.buffered >= self.settings.send_queue:
+            self.flush()
+            self._expect_open()
+            if self.buffered < self.settings.send_queue:
+                return
+            waiter: Waiter[None] = Waiter(self.loop.hub)
+            self._senders.append(waiter)
+            waiter.get()
+            self._expect_open()
+
+    def _wake_senders(self) -> None:
+        senders, self._senders = self._senders, []
+        for sender in senders:
+            self.loop.hub.loop.run_callback(sender.switch, None)
+
+    # The end
+
+    def _decide(self, cause: CloseCause, error: BaseException | None = None) -> None:
+        """What decides first is the cause."""
+        if self._cause is None:
+            self._cause = cause
+            self._error = error
+
+    def _fail(self, cause: CloseCause, reason: str) -> None:
+        """End the session now, without waiting for the client's close frame."""
+        code = ENDINGS[cause].code
+        assert code is not None
+        self._decide(cause)
+        self._protocol.fail(code, reason)
+        self._inbox.clear()
+        self._end()
+
+    def _lose(self, error: BaseException | None) -> None:
+        """The stream has ended, with a system's *error* or without."""
+        self._protocol.receive_eof()
+        if self.close_event is None:
+            self._decide(CloseCause.NETWORK_LOST, error)
+            self._end()
+        self._release()
+
+    def _end(self) -> None:
+        """The session is over, once and for all. Make the event, tell it, and begin to end the transport."""
+        protocol, cause = self._protocol, self._cause
+        assert self.close_event is None and cause is not None
+        now = monotonic()
+        self.close_event = close_event(
+            cause,
+            received=protocol.received,
+            sent=protocol.sent,
+            received_first=protocol.received_first,
+            began=self._began,
+            last_in=self._last_in,
+            last_out=self._last_out,
+            now=now,
+            error=self._error,
+        )
+        self._deadline = now + self.settings.close_timeout
+        self._set_timer()
+        self._resume()
+        self.loop.flush_soon(self)
+        self._wake_senders()
+        self._run_end_callbacks()
+        self.wake()
+
+    def _run_end_callbacks(self) -> None:
+        while self._end_callbacks:
+            try:
+                callback = self._end_callbacks.pop(0)
+            except IndexError:  # Another thread has taken the last one.
+                return
+            try:
+                callback()
+            except Exception:
+                log.exception("error in a callback at the end of a session, ignored")
+
+    def _end_output(self) -> None:
+        if not self._output_ended and self.fd >= 0:
+            self._output_ended = True
+            self._stream.end_output()
+
+    def _release(self) -> None:
+        """Give the descriptor back."""
+        if self.fd >= 0:
+            self.loop.watch(self, 0)
+            self.loop.set_timer(self, None)
+            self._deadline = None
+            self._stream.close()
+            self.fd = -1
+            self._protocol.out.clear()
+            self.done()
+
+    # Readiness and time
+
+    def _set_interest(self) -> None:
+        if self.fd >= 0:
+            self.loop.watch(self, (0 if self._paused else READABLE) | (WRITABLE if self._backlog else 0))
+
+    def _set_timer(self) -> None:
+        if self.fd >= 0:
+            when = self._deadline
+            if when is None and self.settings.idle_timeout is not None:
+                when = self._last_message + self.settings.idle_timeout
+            self.loop.set_timer(self, when)
+
+    def _is_idle(self, now: float) -> bool:
+        limit = self.settings.idle_timeout
+        return limit is not None and self._deadline is None and now - self._last_message >= limit

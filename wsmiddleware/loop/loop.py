@@ -1,0 +1,280 @@
+"""The loop's turns.
+
+A turn begins in the hub when descriptors are ready. Endpoints must be able to block, and nothing may block in the hub,
+so the hub switches to a runner, a greenlet that takes one ready channel after the other. There are three ways back:
+
+- It has none left. It goes to the pool, and the turn ends.
+- An endpoint blocks: the runner is parked in it until that is over, and the hub takes another runner for the rest.
+- It has lent the turn to a function that talks over its channel (blocking style). The function switches back to the
+  runner when it waits for the next message; when it waits for anything else, control comes to the hub, which lets the
+  runner go on.
+
+What channels send during a turn leaves when their callback has returned, or, for other channels than the one in hand,
+at the end of the turn: one write each, however many messages it was. Outside of a turn it leaves when the greenlet
+that sent it lets the hub run again.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from time import monotonic
+from typing import Any, Protocol, TypeVar
+from weakref import getweakrefcount
+
+from gevent.hub import Hub
+from gevent.monkey import get_original
+from greenlet import getcurrent, greenlet
+
+from wsmiddleware.loop.poller import Poller, make_poller
+from wsmiddleware.loop.timers import Timers
+
+Result = TypeVar("Result")
+
+MAX_IDLE_RUNNERS = 16
+"""Runners kept for reuse. More exist while endpoints block."""
+
+# In a patched process, the usual ones are about greenlets, not threads.
+_get_ident: Callable[[], int] = get_original("_thread", "get_ident")
+_allocate_lock = get_original("_thread", "allocate_lock")
+
+
+class Member(Protocol):
+    """What the loop knows of a channel."""
+
+    fd: int
+    interest: int
+    """What the poller watches for."""
+    flush_due: bool
+    """Whether somebody is going to call flush: the loop, or the runner that has the channel in hand."""
+    timer_slot: int
+    """Its place among the timers, 0 if it has none."""
+
+    def on_ready(self, readiness: int) -> None:
+        """Do what there is to do, in a runner. Does not raise."""
+
+    def on_time(self, now: float) -> None:
+        """The time of set_timer has come. In the hub: must not block. Does not raise."""
+
+    def flush(self) -> None:
+        """Write what is to go out. Must not block. Does not raise."""
+
+
+class Loop:
+    """Serves the channels of one gevent hub. All methods but is_here, post and call are for its thread only."""
+
+    def __init__(self, hub: Hub, poller: Callable[[Hub, Callable[[], object]], Poller] = make_poller) -> None:
+        """Begin without channels. Called in the thread of *hub*."""
+        self.hub = hub
+        self.now = monotonic()
+        """Seconds of the monotonic clock, read at the beginning of each turn."""
+
+        self._thread = _get_ident()
+        self._poller = poller(hub, self._turn)
+        self._members: dict[int, Member] = {}
+
+        # The turn: who is ready for what, who takes them, and the channel in hand.
+        self._turning = False
+        self._turn_asked = False
+        self._ready: deque[tuple[Member, int]] = deque()
+        self._left = 0
+        self._idle: list[greenlet] = []
+        self._runner: greenlet | None = None
+        self._lender: greenlet | None = None
+        self._in_hand: Member | None = None
+
+        # Channels with something to write.
+        self._unflushed: list[Member] = []
+        self._flush_asked = False
+
+        self._timers: Timers[Member] = Timers()
+        self._timer: Any = None
+        self._timer_at: float | None = None
+
+        # What other threads want, in the order of their asking.
+        self._posted: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
+
+    def close(self) -> None:
+        """Watch nothing any more."""
+        self._poller.close()
+        self._stop_timer()
+
+    # For channels
+
+    def watch(self, member: Member, interest: int) -> None:
+        """Have *member* called when its descriptor is ready for *interest*; 0 lets go of it."""
+        if interest != member.interest:
+            self._poller.watch(member.fd, interest, member.interest)
+            member.interest = interest
+            if interest:
+                self._members[member.fd] = member
+            else:
+                del self._members[member.fd]
+
+    def schedule(self, member: Member, readiness: int = 0) -> None:
+        """Have a runner call ``member.on_ready(readiness)`` soon."""
+        self._ready.append((member, readiness))
+        self._ask_for_turn()
+
+    def flush_soon(self, member: Member) -> None:
+        """Have ``member.flush()`` called as soon as the current greenlet has had its say."""
+        if member.flush_due:
+            return
+        member.flush_due = True
+        self._unflushed.append(member)
+        if not self._turning and not self._flush_asked:
+            self._flush_asked = True
+            self.hub.loop.run_callback(self._flush)
+
+    def set_timer(self, member: Member, when: float | None) -> None:
+        """Have ``member.on_time`` called at *when* (seconds of the monotonic clock) instead of any time set before."""
+        if member.timer_slot:
+            self._timers.remove(member, member.timer_slot)
+            member.timer_slot = 0
+        if when is not None:
+            member.timer_slot = self._timers.add(member, when)
+            if self._timer_at is None or when < self._timer_at:
+                self._arm()
+
+    # For greenlets that wait
+
+    def wait(self) -> None:
+        """Suspend the current greenlet until somebody switches to it."""
+        lender = self._lender
+        if lender is not None:
+            self._lender = None
+            lender.switch()
+        else:
+            self.hub.switch()
+
+    def lend(self, waiting: greenlet) -> None:
+        """Switch to *waiting* from the runner, which goes on when *waiting* waits again. In a runner's turn only."""
+        self._lender = self._runner
+        waiting.switch()
+
+    def spawn(self, run: Callable[[], None]) -> None:
+        """Have *run*, which must not raise, called soon in a greenlet of its own."""
+        self.hub.loop.run_callback(greenlet(run, self.hub).switch)
+
+    # For other threads
+
+    def is_here(self) -> bool:
+        """Say whether this is the loop's thread. From any thread."""
+        return _get_ident() == self._thread
+
+    def post(self, action: Callable[..., object], *arguments: Any) -> None:
+        """Have the loop's thread call *action*, which must neither block nor raise. From any thread; does not wait."""
+        self._posted.append((action, arguments))
+        self.hub.loop.run_callback_threadsafe(self.run_posted)
+
+    def run_posted(self) -> None:
+        """Do now what has been posted. For who must not overtake it."""
+        while self._posted:
+            action, arguments = self._posted.popleft()
+            action(*arguments)
+
+    def call(self, action: Callable[..., Result], *arguments: Any) -> Result:
+        """Call *action* in a greenlet of the loop's thread and return what it returns. From any other thread.
+
+        The thread waits. Raises what *action* raises.
+        """
+        done = _allocate_lock()
+        done.acquire()
+        results: list[Result] = []
+        errors: list[BaseException] = []
+
+        def run() -> None:
+            try:
+                results.append(action(*arguments))
+            except BaseException as error:
+                errors.append(error)
+            finally:
+                done.release()
+
+        self.post(self.spawn, run)
+        done.acquire()
+        if errors:
+            raise errors[0]
+        return results[0]
+
+    # The turn
+
+    def _ask_for_turn(self) -> None:
+        if not self._turning and not self._turn_asked:
+            self._turn_asked = True
+            self.hub.loop.run_callback(self._turn)
+
+    def _turn(self) -> None:
+        """One turn, in the hub."""
+        self._turn_asked = False
+        self._turning = True
+        self.now = monotonic()
+        for fd, readiness in self._poller.ready():
+            self._ready.append((self._members[fd], readiness))
+        self._left = len(self._ready)  # What is scheduled from now on has to wait for the next turn.
+        while self._left:
+            self._runner = self._idle.pop() if self._idle else greenlet(self._run, self.hub)
+            self._runner.switch()
+            while self._lender is not None:
+                lender, self._lender = self._lender, None
+                lender.switch()
+            if self._in_hand is not None:  # The runner is parked in an endpoint. What that has sent leaves first.
+                parked, self._in_hand = self._in_hand, None
+                parked.flush_due = False
+                parked.flush()
+        self._runner = None
+        self._turning = False
+        self._flush()
+        if self._ready:
+            self._ask_for_turn()
+
+    def _run(self) -> None:
+        """A runner's life."""
+        me = getcurrent()
+        while True:
+            while self._left and self._runner is me:
+                self._left -= 1
+                member, readiness = self._ready.popleft()
+                self._in_hand = member
+                member.flush_due = True
+                member.on_ready(readiness)
+                if self._in_hand is member and self._runner is me:
+                    self._in_hand = None
+                    member.flush_due = False
+                member.flush()
+                if getweakrefcount(me):
+                    # An endpoint has set greenlet-locals. They must not be seen by the next one.
+                    return
+            if len(self._idle) >= MAX_IDLE_RUNNERS:
+                return
+            self._idle.append(me)
+            self.hub.switch()
+
+    def _flush(self) -> None:
+        self._flush_asked = False
+        unflushed, self._unflushed = self._unflushed, []
+        for member in unflushed:
+            member.flush_due = False
+            member.flush()
+
+    # Timers
+
+    def _arm(self) -> None:
+        self._stop_timer()
+        self._timer_at = self._timers.next()
+        if self._timer_at is not None:
+            self._timer = self.hub.loop.timer(max(0.0, self._timer_at - monotonic()), ref=False)
+            self._timer.start(self._on_timer)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.stop()
+            self._timer.close()
+            self._timer = None
+
+    def _on_timer(self) -> None:
+        now = monotonic()
+        for member in self._timers.due(now):
+            member.timer_slot = 0
+            member.on_time(now)
+        self._arm()

@@ -1,0 +1,305 @@
+"""The middleware: pass a request through, refuse it, or upgrade it."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextvars import copy_context
+from io import BytesIO
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
+from weakref import WeakSet
+
+from gevent.event import Event
+from werkzeug.wrappers import Response
+
+from wsmiddleware import servers
+from wsmiddleware.endpoint import Endpoint, Function, check, is_class
+from wsmiddleware.exceptions import ConnectionUnavailable
+from wsmiddleware.loop.callbacks import CallbackChannel
+from wsmiddleware.loop.channel import Channel
+from wsmiddleware.loop.conversation import ConversationChannel
+from wsmiddleware.loop.loops import Loops
+from wsmiddleware.options import Options, RouteOptions, complete
+from wsmiddleware.protocol.close import MAX_REASON, CloseCause, CloseCode, is_sendable
+from wsmiddleware.protocol.forwarded import TrustedProxies
+from wsmiddleware.protocol.handshake import Refused, is_upgrade, shake_hands
+from wsmiddleware.routing import Routes, parameters
+from wsmiddleware.servers.takeover import Takeover
+from wsmiddleware.session import Environ, Session
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication
+    from typing_extensions import Unpack
+
+log = logging.getLogger("wsmiddleware.handshake")
+
+AnyEndpoint = TypeVar("AnyEndpoint", bound="type[Endpoint] | Function")
+
+OF_THE_CONNECTION = frozenset({"wsgi.input", "wsgi.websocket"})
+"""What a session's environ does not keep: it would hold the server's objects for as long as the session lasts."""
+
+
+class Route(NamedTuple):
+    """What a path leads to."""
+
+    endpoint: type[Endpoint] | Function
+    options: Options
+
+
+class Place(NamedTuple):
+    """Where in the URL space a request has been found: what the route took, and what that left."""
+
+    params: Mapping[str, object]
+    script_name: str
+    path_info: str
+
+
+class WebSocketMiddleware:
+    """A WSGI application that gives another one WebSockets.
+
+    Upgrade requests on registered paths become sessions. Everything else reaches the wrapped application untouched.
+    """
+
+    def __init__(
+        self,
+        app: WSGIApplication,
+        *,
+        trusted_proxies: Sequence[str] = (),
+        on_unavailable: WSGIApplication | Literal["app"] | None = None,
+        max_sessions: int = 10_000,
+        drain_timeout: float = 10.0,
+        **defaults: Unpack[RouteOptions],
+    ) -> None:
+        """Wrap *app*.
+
+        *trusted_proxies* are the addresses or networks of proxies whose X-Forwarded-* headers count; "unix" stands for
+        a proxy that connects by a Unix socket.
+
+        *on_unavailable* answers when the server does not give its connection away: a WSGI application, "app" for the
+        wrapped one, or None for a plain 501 response. The log says why in any case.
+
+        *max_sessions* are served at the same time in this process; who comes then gets a 503 response. Each costs a
+        file descriptor and some memory.
+
+        *drain_timeout* is the time in seconds that stop() waits for sessions to end.
+
+        *defaults* are options for all routes.
+        """
+        if not callable(app):
+            raise TypeError(f"expected a WSGI application to wrap, found {type(app).__name__}")
+        if max_sessions < 1:
+            raise ValueError(f"expected max_sessions to be 1 or more, found {max_sessions}")
+        self.app = app
+        self._proxies = TrustedProxies(trusted_proxies)
+        self._on_unavailable = on_unavailable
+        self._max_sessions = max_sessions
+        self._drain_timeout = drain_timeout
+        self._defaults = defaults
+        self._default_options = complete(defaults)
+
+        self._routes: Routes[Route] = Routes()
+        self._start_empty()
+        _middlewares.add(self)
+
+    def register(self, path: str, endpoint: type[Endpoint] | Function, **options: Unpack[RouteOptions]) -> None:
+        """Serve *path* with *endpoint*, a subclass of Endpoint or a function.
+
+        *path* is a werkzeug rule ("/chat/<room>") or a servlet pattern ("/chat/*", "*.chat"), below the middleware's
+        SCRIPT_NAME. *options* override the middleware's.
+
+        Raises ValueError for a path that is registered already or is none, and for wrong options; TypeError for an
+        endpoint that is none, or a function that does not take the path's parameters.
+        """
+        check(endpoint, parameters(path))
+        self._routes.add(path, Route(endpoint, complete({**self._defaults, **options})))
+
+    def route(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[AnyEndpoint], AnyEndpoint]:
+        """Return a decorator that registers what it decorates, and returns it. As register."""
+
+        def decorate(endpoint: AnyEndpoint) -> AnyEndpoint:
+            self.register(path, endpoint, **options)
+            return endpoint
+
+        return decorate
+
+    # Cheap first: for a request that is no upgrade, this is all.
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        if "HTTP_UPGRADE" not in environ:
+            return self.app(environ, start_response)
+        if not is_upgrade(environ):
+            return self.app(environ, start_response)
+        match = self._routes.match(environ)
+        if match is None:
+            return self.app(environ, start_response)
+        place = Place(match.params, match.script_name, match.path_info)
+        try:
+            return self._upgrade(environ, start_response, match.target, place)
+        except ConnectionUnavailable as unavailable:
+            log.warning("no WebSocket for %s: %s", _path(environ), unavailable.diagnosis)
+            return self._unavailable()(environ, start_response)
+
+    def upgrade(
+        self, environ: Environ, start_response: StartResponse, endpoint: type[Endpoint] | Function
+    ) -> Iterable[bytes]:
+        """Upgrade a request in the middle of an application, which decides by itself; return what it has to return.
+
+        The middleware's default options hold. A handshake that is wrong is answered with its refusal. Raises
+        ConnectionUnavailable if the server does not give its connection away, and TypeError for a wrong *endpoint*;
+        then nothing has been answered yet.
+        """
+        check(endpoint, ())
+        place = Place({}, environ.get("SCRIPT_NAME", ""), environ.get("PATH_INFO", ""))
+        return self._upgrade(environ, start_response, Route(endpoint, self._default_options), place)
+
+    def stop(self, code: int = CloseCode.GOING_AWAY, timeout: float | None = None) -> None:
+        """Close all sessions with *code* and wait until they have ended, *timeout* seconds at most.
+
+        By default that is drain_timeout. New sessions are refused from now on. From any thread and greenlet. Raises
+        ValueError for a code that may not be sent.
+        """
+        if not is_sendable(code):
+            raise ValueError(f"expected a close code that may be sent, found {code}")
+        self._stopping = True
+        for channel in list(self._channels):
+            channel.loop.post(channel.close, code, "", CloseCause.SERVER_SHUTDOWN)
+        self._empty.wait(self._drain_timeout if timeout is None else timeout)
+
+    # One upgrade
+
+    def _upgrade(
+        self, environ: Environ, start_response: StartResponse, route: Route, place: Place
+    ) -> Iterable[bytes]:
+        takeover = servers.find(environ, start_response)
+        accepted = shake_hands(
+            environ,
+            origins=route.options.origins,
+            subprotocols=route.options.subprotocols,
+            proxies=self._proxies,
+            answered=takeover.answered,
+        )
+        if isinstance(accepted, Refused):
+            text = accepted.body.decode()
+            log.warning("refused a handshake for %s from %s: %s", _path(environ), environ.get("REMOTE_ADDR"), text)
+            return self._refuse(takeover, environ, start_response, _response(accepted), text)
+        problem = self._no_room()
+        if problem is not None:
+            log.warning("refused a handshake for %s: %s", _path(environ), problem)
+            busy = Response(problem + "\n", 503, {"Retry-After": "5"}, "text/plain")
+            return self._refuse(takeover, environ, start_response, busy, problem)
+        if route.options.authorize is not None:
+            answer = route.options.authorize(environ)
+            if answer is not None:
+                return self._refuse(takeover, environ, start_response, answer, "not authorized")
+        endpoint = route.endpoint() if is_class(route.endpoint) else route.endpoint
+        takeover.accept(accepted.headers)
+        self._open(takeover, endpoint, route.options, environ, place, accepted.subprotocol)
+        return takeover.finish()
+
+    def _no_room(self) -> str | None:
+        if self._stopping:
+            return "Expected a running server, found one that is being stopped. Try again later."
+        if len(self._channels) >= self._max_sessions:
+            return f"Expected fewer than {self._max_sessions} sessions, found as many. Try again later."
+        return None
+
+    def _refuse(
+        self,
+        takeover: Takeover,
+        environ: Environ,
+        start_response: StartResponse,
+        answer: WSGIApplication,
+        reason: str,
+    ) -> Iterable[bytes]:
+        """Let *answer* answer; where the server has sent its 101 already, close the WebSocket with *reason*."""
+        if not takeover.answered:
+            return answer(environ, start_response)
+        log.warning(
+            "the refusal is a close with code 1008, because %s has answered the handshake before the application was "
+            "asked. For an HTTP response use the plain handler, gevent.pywsgi.WSGIHandler",
+            takeover.server,
+        )
+        place = Place({}, environ.get("SCRIPT_NAME", ""), environ.get("PATH_INFO", ""))
+        self._open(takeover, _Refusal(reason), self._default_options, environ, place, None)
+        return takeover.finish()
+
+    def _open(
+        self,
+        takeover: Takeover,
+        endpoint: Endpoint | Function,
+        options: Options,
+        environ: Environ,
+        place: Place,
+        subprotocol: str | None,
+    ) -> None:
+        """Take the connection and begin a session on it."""
+        stream, early = takeover.take()
+        loop, settings, context = self._loops.here(), options.settings, copy_context()
+        channel: CallbackChannel | ConversationChannel
+        if isinstance(endpoint, Endpoint):
+            channel = CallbackChannel(loop, stream, settings, self._done, endpoint, context)
+        else:
+            channel = ConversationChannel(loop, stream, settings, self._done, endpoint, place.params, context)
+        kept = {key: value for key, value in environ.items() if key not in OF_THE_CONNECTION}
+        kept.update({"wsgi.input": BytesIO(), "SCRIPT_NAME": place.script_name, "PATH_INFO": place.path_info})
+        channel.session = Session(
+            channel,
+            environ=kept,
+            params=place.params,
+            subprotocol=subprotocol,
+            remote_address=self._proxies.client_address(environ),
+        )
+        self._channels.add(channel)
+        self._empty.clear()
+        channel.start(early)
+
+    def _done(self, channel: Channel) -> None:
+        self._channels.discard(channel)
+        if not self._channels:
+            self._empty.set()
+
+    def _unavailable(self) -> WSGIApplication:
+        if self._on_unavailable is None:
+            return Response("This server cannot serve WebSockets. Its log says why.\n", 501, mimetype="text/plain")
+        return self.app if self._on_unavailable == "app" else self._on_unavailable
+
+    def _start_empty(self) -> None:
+        self._loops = Loops()
+        self._channels: set[Channel] = set()
+        self._empty = Event()
+        self._empty.set()
+        self._stopping = False
+
+
+class _Refusal(Endpoint):
+    """Says no on a connection where a 101 has been sent already."""
+
+    def __init__(self, reason: str) -> None:
+        self._reason = reason.encode()[:MAX_REASON].decode(errors="ignore")
+
+    def on_open(self, session: Session) -> None:
+        session.close(CloseCode.POLICY_VIOLATION, self._reason)
+
+
+def _response(refused: Refused) -> WSGIApplication:
+    def respond(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        start_response(refused.status, refused.headers)
+        return [refused.body]
+
+    return respond
+
+
+def _path(environ: Environ) -> str:
+    return f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}"
+
+
+_middlewares: WeakSet[WebSocketMiddleware] = WeakSet()
+
+
+def _start_empty_after_fork() -> None:
+    # The sessions are the parent's.
+    for middleware in list(_middlewares):
+        middleware._start_empty()
+
+
+os.register_at_fork(after_in_child=_start_empty_after_fork)

@@ -1,0 +1,454 @@
+"""One end of a WebSocket connection after the handshake, sans-I/O (RFC 6455).
+
+Five verbs: ``receive`` and ``receive_eof`` take what came, ``next_event`` says what it means, calls like ``send_text``
+say what should go, and ``out`` holds the bytes to write (whoever writes them deletes them from it).
+
+Events are the messages themselves, str and bytes, and Ping, Pong, Close and Failed. Parsing goes on only when
+``next_event`` is called, so who has no place for another message just does not ask for it.
+
+The closing handshake is a table, MOVES: what has happened, in which state, leads where. What is not in it is ignored
+if the peer does it (it may not have heard yet), and an error if the application does.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Callable, Mapping
+from enum import IntEnum
+from typing import NamedTuple, TypeAlias
+
+from wsmiddleware.protocol.close import MAX_REASON, Close, CloseCode, is_sendable
+from wsmiddleware.protocol.errors import FramingError, InvalidText, MessageTooBig, PeerError, TooManyFragments
+from wsmiddleware.protocol.frames import (
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    FIN,
+    LENGTH,
+    MASKED,
+    MAX_CONTROL,
+    OPCODE,
+    PING,
+    PONG,
+    RESERVED,
+    TEXT,
+    Payload,
+    apply_mask,
+    decode_close,
+    encode_close,
+    encode_frame,
+    encode_header,
+)
+
+MAX_EMPTY_FRAGMENTS = 1_000
+"""Fragments without payload in one message. The others are bounded by the size of the message."""
+
+
+class State(IntEnum):
+    """Where the connection is. In order: what is greater than CLOSING reads nothing more."""
+
+    OPEN = 0
+    CLOSING = 1
+    """Our close frame is out, the peer's is awaited."""
+
+    CLOSED = 2
+    """Both close frames have been exchanged."""
+
+    FAILED = 3
+    """The peer has broken a rule, or we gave it up: after our close frame nothing that it sends is read."""
+
+    LOST = 4
+    """The stream ended first."""
+
+
+class Move(IntEnum):
+    """What can happen to the state."""
+
+    SEND_CLOSE = 0
+    RECEIVE_CLOSE = 1
+    FAIL = 2
+    RECEIVE_EOF = 3
+
+
+MOVES: Mapping[tuple[State, Move], State] = {
+    (State.OPEN, Move.SEND_CLOSE): State.CLOSING,
+    (State.OPEN, Move.RECEIVE_CLOSE): State.CLOSED,  # and answered at once
+    (State.OPEN, Move.FAIL): State.FAILED,
+    (State.OPEN, Move.RECEIVE_EOF): State.LOST,
+    (State.CLOSING, Move.RECEIVE_CLOSE): State.CLOSED,
+    (State.CLOSING, Move.FAIL): State.FAILED,
+    (State.CLOSING, Move.RECEIVE_EOF): State.LOST,
+}
+
+
+class Ping(NamedTuple):
+    """A ping: answer it with ``pong(data)``."""
+
+    data: bytes
+
+
+class Pong(NamedTuple):
+    """A pong, asked for or not."""
+
+    data: bytes
+
+
+class Failed(NamedTuple):
+    """The peer broke a rule. It has been told, and nothing more is read."""
+
+    error: PeerError
+
+
+Event: TypeAlias = str | bytes | Ping | Pong | Close | Failed
+
+
+class Connection:
+    """The state of one connection: what has come in part, what is to go out, and who has closed."""
+
+    __slots__ = (
+        "state",
+        "received",
+        "sent",
+        "received_first",
+        "out",
+        "_max_message_size",
+        "_new_mask",
+        "_data",
+        "_position",
+        "_remaining",
+        "_mask",
+        "_offset",
+        "_final",
+        "_opcode",
+        "_message",
+        "_validate",
+        "_empty_fragments",
+    )
+
+    def __init__(self, *, max_message_size: int, new_mask: Callable[[], bytes] | None = None) -> None:
+        """Begin in state OPEN.
+
+        *max_message_size* is in bytes. *new_mask* makes this the client's end: it returns four random bytes per frame.
+        """
+        self.state = State.OPEN
+
+        self.received: Close | None = None
+        """The peer's close frame."""
+        self.sent: Close | None = None
+        """Ours."""
+        self.received_first: bool | None = None
+        """Whether the peer's came first."""
+
+        self.out = bytearray()
+        """Bytes to write, in order."""
+
+        self._max_message_size = max_message_size
+        self._new_mask = new_mask
+
+        # What has come and is not parsed yet begins at _position of _data.
+        self._data = b""
+        self._position = 0
+
+        # The data frame whose payload is still coming.
+        self._remaining = 0
+        self._mask = b""
+        self._offset = 0
+        self._final = True
+
+        # The message whose fragments are still coming; opcode CONTINUATION: there is none.
+        self._opcode = CONTINUATION
+        self._message: bytearray | None = None
+        self._validate: Callable[[bytes, bool], object] | None = None
+        self._empty_fragments = 0
+
+    # What comes
+
+    def receive(self, data: bytes) -> None:
+        """Take bytes that came from the peer. Call next_event until it returns None."""
+        if self.state > State.CLOSING:
+            return  # Section 5.5.1: after the closing handshake all further data is discarded.
+        if self._position < len(self._data):
+            self._data = self._data[self._position :] + data
+        else:
+            self._data = data
+        self._position = 0
+
+    def receive_eof(self) -> None:
+        """Take note that nothing more will come."""
+        self.state = MOVES.get((self.state, Move.RECEIVE_EOF), self.state)
+        self._forget()
+
+    def next_event(self) -> Event | None:
+        """Return the next thing that the peer has sent, None if more bytes are needed. Raises nothing."""
+        if self.state > State.CLOSING:
+            return None
+        try:
+            event = self._parse()
+        except PeerError as error:
+            self.fail(error.code, str(error))
+            return Failed(error)
+        if event is None and self._position:
+            self._data = self._data[self._position :]
+            self._position = 0
+        return event
+
+    # What goes
+
+    def send_text(self, data: Payload) -> None:
+        """Send a text message; *data* is its UTF-8."""
+        self._send(TEXT, data)
+
+    def send_binary(self, data: Payload) -> None:
+        """Send a binary message."""
+        self._send(BINARY, data)
+
+    def send_frame(self, frame: bytes) -> None:
+        """Send a whole message that ``encode_frame`` has made for many receivers; the server's end only."""
+        self._expect_open()
+        self.out += frame
+
+    def ping(self, data: bytes = b"") -> None:
+        """Send a ping. Raises ValueError if *data* is longer than 125 bytes."""
+        if len(data) > MAX_CONTROL:
+            raise ValueError(f"expected at most {MAX_CONTROL} bytes for a ping, found {len(data)}")
+        self._send(PING, data)
+
+    def pong(self, data: bytes) -> None:
+        """Answer a ping, as long as the connection is open: section 5.5.2, "unless it already received a Close"."""
+        if self.state == State.OPEN:
+            self._put(PONG, data)
+
+    def close(self, code: int, reason: str = "") -> None:
+        """Begin the closing handshake. Raises ValueError for what may not stand in a close frame."""
+        if code != CloseCode.NO_STATUS and not is_sendable(code):
+            raise ValueError(
+                f"expected a close code that may be sent (1000 to 1014 as registered, 3000 to 4999), found {code}"
+            )
+        if len(reason.encode()) > MAX_REASON:
+            raise ValueError(f"expected at most {MAX_REASON} bytes for a close reason, found {len(reason.encode())}")
+        self._expect_open()
+        self._send_close(Close(int(code), reason))
+        self.state = MOVES[self.state, Move.SEND_CLOSE]
+
+    def fail(self, code: int, reason: str) -> None:
+        """Give the peer up (section 7.1.7): tell it why, unless a close frame is out already, and read no more."""
+        state = MOVES.get((self.state, Move.FAIL))
+        if state is None:
+            return
+        if self.sent is None:
+            self._send_close(Close(int(code), _shorten(reason)))
+        self.state = state
+        self._forget()
+
+    def _send(self, opcode: int, data: Payload) -> None:
+        self._expect_open()
+        self._put(opcode, data)
+
+    def _send_close(self, close: Close) -> None:
+        self._put(CLOSE, encode_close(close))
+        self.sent = close
+        if self.received_first is None:
+            self.received_first = False
+
+    def _put(self, opcode: int, data: Payload) -> None:
+        if self._new_mask is None:
+            self.out += encode_header(opcode, len(data))
+            self.out += data
+        else:
+            self.out += encode_frame(opcode, data, mask=self._new_mask())
+
+    def _expect_open(self) -> None:
+        if self.state != State.OPEN:
+            raise RuntimeError(f"expected an open connection to send on, found one that is {self.state.name}")
+
+    # Parsing
+
+    def _parse(self) -> Event | None:
+        """Return the next event, None if bytes are missing for it. Raises PeerError."""
+        while True:
+            if self._remaining:
+                payload = self._next_part()
+                if payload is None:
+                    return None
+                event = self._end_fragment(payload, self._final and not self._remaining)
+                if event is not None:
+                    return event
+                continue
+
+            data = self._data
+            position = self._position
+            end = len(data)
+            if end - position < 2:
+                return None
+            first = data[position]
+            second = data[position + 1]
+            opcode = first & OPCODE
+            length = second & LENGTH
+            self._check_header(first, second, opcode, length)
+            position += 2
+            if length > MAX_CONTROL:
+                size = 2 if length == 126 else 8
+                if end - position < size:
+                    return None
+                length = _extended_length(data[position : position + size])
+                position += size
+            mask = b""
+            if second & MASKED:
+                if end - position < 4:
+                    return None
+                mask = data[position : position + 4]
+                position += 4
+
+            if opcode >= CLOSE:
+                if end - position < length:
+                    return None
+                self._position = position + length
+                payload = data[position : position + length]
+                return self._control(opcode, apply_mask(payload, mask) if mask else payload)
+
+            self._begin_fragment(opcode, length)
+            if end - position < length:
+                self._position = position
+                self._remaining = length
+                self._mask = mask
+                self._offset = 0
+                self._final = first & FIN != 0
+                continue
+            self._position = position + length
+            payload = data[position : position + length]
+            if mask:
+                payload = apply_mask(payload, mask)
+            if first & FIN and opcode != CONTINUATION:
+                self._opcode = CONTINUATION
+                return _decode(payload) if opcode == TEXT else payload
+            event = self._end_fragment(payload, first & FIN != 0)
+            if event is not None:
+                return event
+
+    def _check_header(self, first: int, second: int, opcode: int, length: int) -> None:
+        """Check all that the first two bytes of a frame tell (section 5.2). Raises FramingError."""
+        if first & RESERVED:
+            # "MUST be 0 unless an extension is negotiated that defines meanings for non-zero values."
+            raise FramingError(f"expected reserved bits to be 0, found {(first & RESERVED) >> 4:03b}")
+        if opcode >= CLOSE:
+            if opcode > PONG:
+                raise FramingError(f"expected a known opcode, found {opcode:#x}")
+            # Section 5.5: "All control frames MUST have a payload length of 125 bytes or less and MUST NOT be
+            # fragmented."
+            if not first & FIN:
+                raise FramingError("expected a control frame in one piece, found a fragment")
+            if length > MAX_CONTROL:
+                raise FramingError(f"expected a control frame of at most {MAX_CONTROL} bytes, found a longer one")
+        elif opcode > BINARY:
+            raise FramingError(f"expected a known opcode, found {opcode:#x}")
+        elif opcode == CONTINUATION:
+            if self._opcode == CONTINUATION:
+                raise FramingError("expected a new message, found a continuation of none")
+        elif self._opcode != CONTINUATION:
+            raise FramingError("expected the continuation of a message, found a new one")
+        # Section 5.1: "a client MUST mask all frames that it sends to the server", "A server MUST NOT mask".
+        if self._new_mask is None and not second & MASKED:
+            raise FramingError("expected a client's frame to be masked, found one that is not")
+        if self._new_mask is not None and second & MASKED:
+            raise FramingError("expected a server's frame not to be masked, found one that is")
+
+    def _begin_fragment(self, opcode: int, length: int) -> None:
+        if opcode != CONTINUATION:
+            self._opcode = opcode
+        length += len(self._message) if self._message is not None else 0
+        if length > self._max_message_size:
+            raise MessageTooBig(
+                f"expected a message of at most {self._max_message_size} bytes, found one of {length} or more"
+            )
+
+    def _next_part(self) -> bytes | None:
+        """Return what there is of the payload that is still coming, unmasked; None if nothing is."""
+        part = self._data[self._position : self._position + self._remaining]
+        if not part:
+            return None
+        self._position += len(part)
+        self._remaining -= len(part)
+        if self._mask:
+            masked, part = part, apply_mask(part, self._mask, self._offset)
+            self._offset += len(masked)
+        return part
+
+    def _end_fragment(self, payload: bytes, final: bool) -> Event | None:
+        """Add *payload*; return the message if it is the *final* piece of it."""
+        message = self._message
+        if message is None:
+            message = self._message = bytearray()
+            if self._opcode == TEXT:
+                self._validate = codecs.getincrementaldecoder("utf-8")().decode
+        if payload:
+            message += payload
+        elif not final:
+            self._empty_fragments += 1
+            if self._empty_fragments > MAX_EMPTY_FRAGMENTS:
+                raise TooManyFragments(f"expected at most {MAX_EMPTY_FRAGMENTS} empty fragments in a message")
+        if self._validate is not None:
+            # As the bytes arrive: who sends nonsense learns it now, not at the end of the message.
+            try:
+                self._validate(payload, final)
+            except UnicodeDecodeError:
+                raise _invalid_text() from None
+        if not final:
+            return None
+        whole = bytes(message)
+        event: Event = whole.decode() if self._opcode == TEXT else whole
+        self._forget_message()
+        return event
+
+    def _control(self, opcode: int, payload: bytes) -> Event:
+        if opcode == PING:
+            return Ping(payload)
+        if opcode == PONG:
+            return Pong(payload)
+        close = decode_close(payload)
+        self.received = close
+        if self.sent is None:
+            # Section 5.5.1: "the endpoint typically echos the status code it received".
+            self.received_first = True
+            self._send_close(Close(close.code))
+        self.state = MOVES[self.state, Move.RECEIVE_CLOSE]
+        self._forget()
+        return close
+
+    def _forget(self) -> None:
+        self._data = b""
+        self._position = 0
+        self._remaining = 0
+        self._forget_message()
+
+    def _forget_message(self) -> None:
+        self._opcode = CONTINUATION
+        self._message = None
+        self._validate = None
+        self._empty_fragments = 0
+
+
+def _extended_length(encoded: bytes) -> int:
+    length = int.from_bytes(encoded, "big")
+    # Section 5.2: "the minimal number of bytes MUST be used to encode the length", and of eight bytes "the most
+    # significant bit MUST be 0".
+    if length <= (MAX_CONTROL if len(encoded) == 2 else 0xFFFF):
+        raise FramingError(f"expected the shortest form of the length {length}, found {len(encoded)} more bytes for it")
+    if length >> 63:
+        raise FramingError("expected a length of 63 bits, found one of 64")
+    return length
+
+
+def _decode(payload: bytes) -> str:
+    try:
+        return payload.decode()
+    except UnicodeDecodeError:
+        raise _invalid_text() from None
+
+
+def _invalid_text() -> InvalidText:
+    return InvalidText("expected a text message to be UTF-8, found something else")
+
+
+def _shorten(reason: str) -> str:
+    """Return as much of *reason* as a close frame holds, without cutting a character in two."""
+    return reason.encode()[:MAX_REASON].decode(errors="ignore")

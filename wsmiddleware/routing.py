@@ -1,0 +1,160 @@
+"""Routes: URL patterns, and what they lead to.
+
+A pattern is a rule of werkzeug, "/chat", "/chat/<room>" or "/page/<int:number>", or a servlet's: "/chat/*" for a path
+and all below it, "/*" for everything, "*.json" for an extension. Each path leads to the most specific pattern that
+matches it. Patterns are compared segment by segment from the left, and in each segment
+
+    literal text > a parameter > "*.json" > a parameter for several segments (<path:rest>) > "/*"
+
+A slash at the end makes no difference, unless there is a pattern with it and one without. Slashes are not merged, and
+nothing is ever redirected.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from werkzeug.exceptions import NotFound
+from werkzeug.routing import BaseConverter, Map, Rule
+
+T = TypeVar("T")
+
+_EXTENSION = re.compile(r"\*(\.[\w.-]+)")
+
+_ROOT = "/_"
+"""All rules and paths are put below this one. So "/*" becomes a path and all below it, like any other pattern that ends
+so; and an empty path, and one that begins with two slashes, become paths like any other."""
+
+_REST = "__rest"
+"""The parameter in whose place the "*" stands. Nobody gets to see it."""
+
+
+@dataclass(frozen=True)
+class Match(Generic[T]):
+    """Where a request leads."""
+
+    target: T
+
+    params: dict[str, object]
+    """The values of the pattern's parameters, converted. None for servlet patterns."""
+
+    script_name: str
+    path_info: str
+    """For "/chat/*", what SCRIPT_NAME and PATH_INFO are for an application that is mounted at /chat. Otherwise the
+    request's own."""
+
+
+class Routes(Generic[T]):
+    """A table of patterns. Any number of threads may match, while one adds."""
+
+    def __init__(self) -> None:
+        self._targets: dict[str, T] = {}  # by pattern
+        self._adapter = _compile(()).bind("")
+
+    def add(self, pattern: str, target: T) -> None:
+        """Have *pattern* lead to *target*.
+
+        Raises ValueError if it is there already, and if it is no pattern.
+        """
+        if pattern in self._targets:
+            raise ValueError(f"expected each URL pattern once, found {pattern!r} twice: remove one, or change its path")
+        targets = {**self._targets, pattern: target}
+        # A new map instead of a change of the old one: others may be matching, and werkzeug sorts in place.
+        adapter = _compile(targets).bind("")
+        self._targets = targets
+        self._adapter = adapter
+
+    def match(self, environ: Mapping[str, Any]) -> Match[T] | None:
+        """Return where a request leads, None if nowhere. Only PATH_INFO counts. Raises nothing.
+
+        In params, bytes of the path that are not UTF-8 are replaced (U+FFFD).
+        """
+        path: str = environ.get("PATH_INFO", "")
+        script: str = environ.get("SCRIPT_NAME", "")
+        # "Strings" of an environ hold bytes (PEP 3333).
+        text = path.encode("latin-1", "replace").decode("utf-8", "replace")
+        try:
+            pattern, params = self._adapter.match(_ROOT + text)
+        except (NotFound, ValueError):  # ValueError: a number of too many digits, in werkzeug before 3.1.9.
+            return None
+        if pattern.endswith("/*"):
+            # By counting slashes, since decoding may have changed the length of all else.
+            mounted_at = "/".join(path.split("/")[: pattern.count("/")])
+            script, path = script + mounted_at, path[len(mounted_at) :]
+        shown = {name: value for name, value in params.items() if name != _REST}
+        return Match(self._targets[pattern], shown, script, path)
+
+
+def parameters(pattern: str) -> frozenset[str]:
+    """Return the names of a pattern's parameters. Raises ValueError if it is no pattern."""
+    (rule,) = _compile([pattern]).iter_rules()
+    return frozenset(rule.arguments - {_REST})
+
+
+def _compile(patterns: Iterable[str]) -> Map:
+    rules = Map(
+        strict_slashes=False,
+        merge_slashes=False,
+        redirect_defaults=False,
+        converters={"_below": _BelowConverter, "_ending": _EndingConverter},
+    )
+    for pattern in patterns:
+        try:
+            rules.add(_Rule(_translate(pattern), endpoint=pattern))
+        except Exception as error:  # werkzeug raises many kinds, and all mean the same.
+            raise ValueError(
+                'expected a URL pattern like "/chat", "/chat/<room>", "/page/<int:number>", "/chat/*" or "*.json", '
+                f"found {pattern!r}: {error}"
+            ) from error
+    rules.update()
+    return rules
+
+
+def _translate(pattern: str) -> str:
+    """Return the werkzeug rule for a pattern."""
+    extension = _EXTENSION.fullmatch(pattern)
+    if extension:
+        return f"{_ROOT}/<_ending('{extension[1]}'):{_REST}>"
+    if not pattern.startswith("/"):
+        raise ValueError('it begins neither with "/" nor with "*."')
+    path = pattern.removesuffix("/*")
+    if "*" in path:
+        raise ValueError('a "*" can only be all of the last segment')
+    if path == pattern:
+        return _ROOT + path
+    if "<" in path:
+        raise ValueError('a pattern with a "*" has no parameters: use <path:rest> instead of the "*"')
+    return f"{_ROOT}{path}<_below:{_REST}>"
+
+
+class _Rule(Rule):
+    def get_converter(
+        self, variable_name: str, converter_name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> BaseConverter:
+        if variable_name in self.arguments:
+            raise ValueError(f"it has two parameters of the name {variable_name!r}")
+        converter = super().get_converter(variable_name, converter_name, args, kwargs)
+        re.compile(converter.regex)  # So that a bad one is refused here: werkzeug waits for a request.
+        return converter
+
+
+class _BelowConverter(BaseConverter):
+    """Matches nothing, or a slash and anything."""
+
+    regex = r"(?s:(?:/.*)?)"
+    part_isolating = False
+
+
+class _EndingConverter(BaseConverter):
+    """Matches anything with a certain ending, the more specific the longer that is."""
+
+    part_isolating = False
+
+    def __init__(self, map: Map, ending: str) -> None:
+        super().__init__(map)
+        self.regex = rf"(?s:.*){re.escape(ending)}"
+        # More than a parameter (100) and less than one for several segments (200).
+        self.weight = 200 - min(len(ending), 99)

@@ -1,0 +1,151 @@
+"""What an endpoint holds: one connection, from any thread and any greenlet."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from types import SimpleNamespace
+from typing import Any, TypeAlias, TypeVar
+
+from wsmiddleware.exceptions import ConnectionClosed
+from wsmiddleware.loop.callbacks import CallbackChannel
+from wsmiddleware.loop.conversation import ConversationChannel
+from wsmiddleware.protocol.close import CloseEvent
+
+Environ: TypeAlias = dict[str, Any]
+Result = TypeVar("Result")
+
+
+class Session:
+    """One WebSocket session.
+
+    All methods can be called from any thread and any greenlet. In the thread that serves the connection they wait, if
+    they wait at all, as gevent does: others go on. Another thread waits as a thread.
+    """
+
+    __slots__ = ("id", "environ", "params", "subprotocol", "remote_address", "_channel", "_state", "__weakref__")
+
+    def __init__(
+        self,
+        channel: CallbackChannel | ConversationChannel,
+        *,
+        environ: Environ,
+        params: Mapping[str, object],
+        subprotocol: str | None,
+        remote_address: str,
+    ) -> None:
+        """Made by the middleware, for *channel*."""
+        self.id = secrets.token_hex(8)
+        """A random name, different for each session of all processes."""
+
+        self.environ = environ
+        """The WSGI environ of the handshake's request, without what belonged to the server's connection."""
+
+        self.params = params
+        """What the route's rule found in the path."""
+
+        self.subprotocol = subprotocol
+        """The subprotocol agreed on."""
+
+        self.remote_address = remote_address
+        """The client's IP address, as far as trusted proxies tell it; empty for a Unix socket."""
+
+        self._channel = channel
+        self._state: SimpleNamespace | None = None
+
+    def __repr__(self) -> str:
+        return f"<Session {self.id} {self.environ.get('SCRIPT_NAME', '')}{self.environ.get('PATH_INFO', '')}>"
+
+    @property
+    def state(self) -> SimpleNamespace:
+        """A place for attributes of your own."""
+        if self._state is None:
+            self._state = SimpleNamespace()
+        return self._state
+
+    @property
+    def close_event(self) -> CloseEvent | None:
+        """How the session ended; None until then."""
+        return self._channel.close_event
+
+    @property
+    def latency(self) -> float | None:
+        """Seconds that the last ping took to be answered; None if none was yet."""
+        return self._channel.latency
+
+    @property
+    def buffered(self) -> int:
+        """Bytes that wait for the client."""
+        return self._channel.buffered
+
+    def send(self, message: str | bytes | bytearray | memoryview) -> None:
+        """Send *message*: a str as text, bytes as binary. Waits while the send queue is full.
+
+        It leaves when the endpoint returns or waits for something, together with what else was sent until then.
+
+        Raises ConnectionClosed if the session is over or closing, UnicodeEncodeError (a ValueError) for text that
+        UTF-8 cannot express, and TypeError for anything else.
+        """
+        if isinstance(message, str):
+            self._run(self._channel.send_text, message.encode())
+        elif isinstance(message, (bytes, bytearray)):
+            self._run(self._channel.send_binary, message)
+        elif isinstance(message, memoryview):
+            self._run(self._channel.send_binary, message.cast("B") if message.contiguous else message.tobytes())
+        else:
+            raise TypeError(f"expected a message to be str or bytes, found {type(message).__name__}")
+
+    def receive(self, timeout: float | None = None) -> str | bytes:
+        """Return the next message: str for text, bytes for binary. For functions only.
+
+        Raises TimeoutError after *timeout* seconds without one, ConnectionClosed when the session is over and all
+        that had come has been received, and RuntimeError in an Endpoint, whose messages go to on_message.
+        """
+        return self._run(self._channel.receive, timeout)
+
+    def __iter__(self) -> Iterator[str | bytes]:
+        """Yield messages until the session is over. For functions only."""
+        while True:
+            try:
+                message = self.receive()
+            except ConnectionClosed:
+                return
+            yield message
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """Begin to close, and return at once. What has been sent goes out first; what comes is not received any more.
+
+        Does nothing if the end has begun already. Raises ValueError for a *code* that may not be sent (allowed are
+        1000 to 1014 as registered, but 1004 to 1006, and 3000 to 4999), and for a *reason* of more than 123 bytes.
+        """
+        self._run(self._channel.close, code, reason)
+
+    def ping(self, data: bytes = b"") -> None:
+        """Send a ping; when it is answered, ``latency`` is known.
+
+        Raises ConnectionClosed as send does, and ValueError for more than 125 bytes.
+        """
+        self._run(self._channel.ping, data)
+
+    def offer(self, frame: bytes) -> None:
+        """For hubs: put a whole unmasked *frame* into the send queue. Never waits and never raises.
+
+        A session whose queue is full is closed (CloseCause.SLOW_CONSUMER); one that is over ignores the frame.
+        """
+        channel = self._channel
+        if channel.loop.is_here():
+            channel.loop.run_posted()  # What other threads have offered before comes before.
+            channel.offer(frame)
+        else:
+            channel.loop.post(channel.offer, frame)
+
+    def add_end_callback(self, callback: Callable[[], None]) -> None:
+        """Have *callback* called once at the end, before on_close; at once if the session is already over.
+
+        It must be quick and must not raise; it is called by whatever thread or greenlet ends the session.
+        """
+        self._channel.add_end_callback(callback)
+
+    def _run(self, action: Callable[..., Result], *arguments: Any) -> Result:
+        loop = self._channel.loop
+        return action(*arguments) if loop.is_here() else loop.call(action, *arguments)
