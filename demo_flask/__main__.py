@@ -22,12 +22,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         app = create_app(options.hub)
     except ValueError as error:
         return _fail(f"--hub: {error}")
+    except ModuleNotFoundError as error:
+        if error.name != "flask":
+            raise
+        return _fail("Flask is missing. Please install it: pip install 'wsmiddleware[flask]'")
     server = WSGIServer((options.host, options.port), app)
     try:
         server.start()
     except OSError as error:
+        reason = str(error.strerror or error).partition(": ('")[0]  # gevent adds the address.
         return _fail(
-            f"cannot listen on {options.host}, port {options.port}: {error.strerror or error}. "
+            f"cannot listen on {options.host}, port {options.port}: {reason}. "
             "Choose another with --host and --port; --port 0 takes any free one."
         )
 
@@ -38,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         server.stop()
 
     handlers = [gevent.signal_handler(number, stop) for number in (signal.SIGINT, signal.SIGTERM)]
-    print(f"The chat is at {_url(options.host, server.server_port)} (Ctrl-C stops it)", flush=True)
+    print(f"The chat is at {_url(options.host, server.socket.getsockname()[1])} (Ctrl-C stops it)", flush=True)
     server.serve_forever()
     return 0
 

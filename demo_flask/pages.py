@@ -1,12 +1,14 @@
-"""The two pages, home and room, and the headers that all responses carry. No WebSocket in sight."""
+"""The pages, home and room and one for wrong addresses, and the headers that all responses carry."""
 
 from __future__ import annotations
 
 from urllib.parse import quote
 
 from flask import Blueprint, Response, redirect, render_template, request, url_for
+from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as WerkzeugResponse
 
+from demo_flask.chat import TEXT_LIMIT
 from demo_flask.names import PERSON_LIMIT, ROOM_LIMIT, room_name
 
 pages = Blueprint("pages", __name__)
@@ -63,7 +65,13 @@ def room(name: str) -> str | WerkzeugResponse | tuple[str, int]:
     if tidy != name:
         return redirect(url_for("pages.room", name=tidy))
     socket = f"{request.script_root}/ws/{quote(name, safe='')}"
-    return render_template("room.html", room=name, socket=socket, person_limit=PERSON_LIMIT)
+    return render_template("room.html", room=name, socket=socket, person_limit=PERSON_LIMIT, text_limit=TEXT_LIMIT)
+
+
+@pages.app_errorhandler(404)
+def missing(error: HTTPException) -> tuple[str, int]:
+    """An address without a page: say so, and show the way home."""
+    return render_template("missing.html"), 404
 
 
 def _home(*, room: str = "", problem: str | None = None) -> str:

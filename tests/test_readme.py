@@ -78,6 +78,7 @@ class Example:
     def connect(
         self, path: str, *, origin: str | None = None, headers: dict[str, str] | None = None
     ) -> ClientConnection:
+        """Connect to *path*; for a ``with`` statement."""
         return connect(
             f"{'wss' if self._context else 'ws'}://localhost:{self._port}{path}",
             origin=Origin(origin) if origin else None,
@@ -164,11 +165,11 @@ def test_the_endpoint_is_told_everything(run: Run) -> None:
 
 def test_leaving_the_page_and_losing_the_connection_are_two_things(run: Run) -> None:
     example = run("class Presence")
-    example.connect("/presence").close(1001)
+    with example.connect("/presence") as client:
+        client.close(1001)
     assert example.printed() == "left the page"
-    client = example.connect("/presence")
-    client.socket.shutdown(socket.SHUT_RDWR)  # no close frame
-    client.close()
+    with example.connect("/presence") as client:
+        client.socket.shutdown(socket.SHUT_RDWR)  # no close frame
     assert example.printed() == "lost the connection"
 
 
@@ -192,9 +193,11 @@ def test_the_options_decide_who_may_connect(run: Run) -> None:
         assert client.recv(WAIT) == "Nothing new."
         with pytest.raises(ConnectionClosedOK):
             client.recv(WAIT)
-    with pytest.raises(InvalidStatus) as refusal:
-        example.connect("/news", origin="https://example.org")
+    with pytest.raises(InvalidStatus) as refusal, example.connect("/news", origin="https://example.org"):
+        pass
     assert refusal.value.response.status_code == 401
-    with pytest.raises(InvalidStatus) as refusal:
-        example.connect("/news", origin="https://example.com", headers=signed_in)
+    with pytest.raises(InvalidStatus) as refusal, example.connect(
+        "/news", origin="https://example.com", headers=signed_in
+    ):
+        pass
     assert refusal.value.response.status_code == 403

@@ -52,8 +52,8 @@ def check(endpoint: Any, parameters: Collection[str]) -> None:
         raise TypeError("expected the class of an Endpoint, of which each session gets its own, found an instance")
     if inspect.iscoroutinefunction(endpoint):
         raise TypeError(
-            f"expected a plain function, found the coroutine function {endpoint.__qualname__}: endpoints run in "
-            "greenlets and may just block"
+            f"expected a plain function, found the coroutine function {_name(endpoint)}: endpoints run in greenlets "
+            "and may just block"
         )
     try:
         signature = inspect.signature(endpoint)
@@ -65,5 +65,9 @@ def check(endpoint: Any, parameters: Collection[str]) -> None:
         expected = ", ".join(["session", *sorted(parameters)])
         raise TypeError(
             f"expected a function that can be called with ({expected}), as the path says, "
-            f"found {getattr(endpoint, '__qualname__', endpoint)!s}{signature}: {error}"
+            f"found {_name(endpoint)}{signature}: {error}"
         ) from None
+
+
+def _name(function: Function) -> str:
+    return str(getattr(function, "__qualname__", function))

@@ -39,6 +39,9 @@ AnyEndpoint = TypeVar("AnyEndpoint", bound="type[Endpoint] | Function")
 OF_THE_CONNECTION = frozenset({"wsgi.input", "wsgi.websocket"})
 """What a session's environ does not keep: it would hold the server's objects for as long as the session lasts."""
 
+MAX_SHOWN = 200
+"""Characters of a path that the log shows."""
+
 
 class Route(NamedTuple):
     """What a path leads to."""
@@ -90,6 +93,10 @@ class WebSocketMiddleware:
             raise TypeError(f"expected a WSGI application to wrap, found {type(app).__name__}")
         if max_sessions < 1:
             raise ValueError(f"expected max_sessions to be 1 or more, found {max_sessions}")
+        if on_unavailable not in (None, "app") and not callable(on_unavailable):
+            raise TypeError(
+                f'expected on_unavailable to be a WSGI application, "app" or None, found {on_unavailable!r}'
+            )
         self.app = app
         self._proxies = TrustedProxies(trusted_proxies)
         self._on_unavailable = on_unavailable
@@ -99,6 +106,7 @@ class WebSocketMiddleware:
         self._default_options = complete(defaults)
 
         self._routes: Routes[Route] = Routes()
+        self._stop_code: int | None = None
         self._start_empty()
         _middlewares.add(self)
 
@@ -160,7 +168,7 @@ class WebSocketMiddleware:
         """
         if not is_sendable(code):
             raise ValueError(f"expected a close code that may be sent, found {code}")
-        self._stopping = True
+        self._stop_code = code
         for channel in list(self._channels):
             channel.loop.post(channel.close, code, "", CloseCause.SERVER_SHUTDOWN)
         self._empty.wait(self._drain_timeout if timeout is None else timeout)
@@ -179,25 +187,28 @@ class WebSocketMiddleware:
             answered=takeover.answered,
         )
         if isinstance(accepted, Refused):
-            text = accepted.body.decode()
+            text = accepted.body.decode().rstrip("\n")
             log.warning("refused a handshake for %s from %s: %s", _path(environ), environ.get("REMOTE_ADDR"), text)
             return self._refuse(takeover, environ, start_response, _response(accepted), text)
+        if route.options.authorize is not None:
+            answer = route.options.authorize(environ)
+            if answer is not None:
+                return self._refuse(takeover, environ, start_response, answer, "not authorized")
+        # After the hook, which may wait, and others come in meanwhile.
         problem = self._no_room()
         if problem is not None:
             log.warning("refused a handshake for %s: %s", _path(environ), problem)
             busy = Response(problem + "\n", 503, {"Retry-After": "5"}, "text/plain")
             return self._refuse(takeover, environ, start_response, busy, problem)
-        if route.options.authorize is not None:
-            answer = route.options.authorize(environ)
-            if answer is not None:
-                return self._refuse(takeover, environ, start_response, answer, "not authorized")
         endpoint = route.endpoint() if is_class(route.endpoint) else route.endpoint
         takeover.accept(accepted.headers)
-        self._open(takeover, endpoint, route.options, environ, place, accepted.subprotocol)
+        channel = self._open(takeover, endpoint, route.options, environ, place, accepted.subprotocol)
+        if self._stop_code is not None:  # stop() has come while the endpoint was being made: it did not see this one.
+            channel.close(self._stop_code, "", CloseCause.SERVER_SHUTDOWN)
         return takeover.finish()
 
     def _no_room(self) -> str | None:
-        if self._stopping:
+        if self._stop_code is not None:
             return "Expected a running server, found one that is being stopped. Try again later."
         if len(self._channels) >= self._max_sessions:
             return f"Expected fewer than {self._max_sessions} sessions, found as many. Try again later."
@@ -231,7 +242,7 @@ class WebSocketMiddleware:
         environ: Environ,
         place: Place,
         subprotocol: str | None,
-    ) -> None:
+    ) -> Channel:
         """Take the connection and begin a session on it."""
         stream, early = takeover.take()
         loop, settings, context = self._loops.here(), options.settings, copy_context()
@@ -252,6 +263,7 @@ class WebSocketMiddleware:
         self._channels.add(channel)
         self._empty.clear()
         channel.start(early)
+        return channel
 
     def _done(self, channel: Channel) -> None:
         self._channels.discard(channel)
@@ -268,7 +280,7 @@ class WebSocketMiddleware:
         self._channels: set[Channel] = set()
         self._empty = Event()
         self._empty.set()
-        self._stopping = False
+        self._stop_code = None
 
 
 class _Refusal(Endpoint):
@@ -284,13 +296,15 @@ class _Refusal(Endpoint):
 def _response(refused: Refused) -> WSGIApplication:
     def respond(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         start_response(refused.status, refused.headers)
-        return [refused.body]
+        # A body would be taken for the beginning of the next answer (RFC 9110 section 9.3.2).
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [refused.body]
 
     return respond
 
 
 def _path(environ: Environ) -> str:
-    return f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}"
+    # In quotes, for it is the client's: without line breaks, and not all of a flood.
+    return ascii(f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}"[:MAX_SHOWN])
 
 
 _middlewares: WeakSet[WebSocketMiddleware] = WeakSet()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypedDict
 
@@ -81,7 +82,10 @@ def complete(given: RouteOptions) -> Options:
     subprotocols = given.get("subprotocols", ())
     if isinstance(subprotocols, str):
         raise TypeError(f"expected subprotocols to be a list of names, found the str {subprotocols!r}")
-    return Options(Origins(given.get("origins")), authorize, tuple(subprotocols), Settings(**settings))
+    subprotocols = tuple(subprotocols)
+    if not all(isinstance(name, str) for name in subprotocols):
+        raise TypeError(f"expected subprotocols to be a list of names, found {subprotocols!r}")
+    return Options(Origins(given.get("origins")), authorize, subprotocols, Settings(**settings))
 
 
 def _number(name: str, value: object) -> int:
@@ -97,6 +101,6 @@ def _seconds(name: str, value: object) -> float | None:
         return None
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         raise TypeError(f"expected {name} to be a number of seconds, found {type(value).__name__}")
-    if not value > 0:
-        raise ValueError(f"expected {name} to be more than 0 seconds, found {value}")
+    if not 0 < value < math.inf:
+        raise ValueError(f"expected {name} to be more than 0 seconds, and a finite number, found {value}")
     return value

@@ -15,10 +15,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from werkzeug.exceptions import NotFound
-from werkzeug.routing import BaseConverter, Map, Rule
+from werkzeug.routing import BaseConverter, Map, MapAdapter, Rule
 
 T = TypeVar("T")
 
@@ -39,7 +40,7 @@ class Match(Generic[T]):
     target: T
 
     params: dict[str, object]
-    """The values of the pattern's parameters, converted. None for servlet patterns."""
+    """The values of the pattern's parameters, converted. Empty for servlet patterns."""
 
     script_name: str
     path_info: str
@@ -51,33 +52,31 @@ class Routes(Generic[T]):
     """A table of patterns. Any number of threads may match, while one adds."""
 
     def __init__(self) -> None:
-        self._targets: dict[str, T] = {}  # by pattern
-        self._adapter = _compile(()).bind("")
+        self._table = _Table[T]({})
 
     def add(self, pattern: str, target: T) -> None:
         """Have *pattern* lead to *target*.
 
         Raises ValueError if it is there already, and if it is no pattern.
         """
-        if pattern in self._targets:
+        targets = self._table.targets
+        if pattern in targets:
             raise ValueError(f"expected each URL pattern once, found {pattern!r} twice: remove one, or change its path")
-        targets = {**self._targets, pattern: target}
-        # A new map instead of a change of the old one: others may be matching, and werkzeug sorts in place.
-        adapter = _compile(targets).bind("")
-        self._targets = targets
-        self._adapter = adapter
+        _compile([pattern])  # So that what is no pattern is refused here, and not when a request comes.
+        self._table = _Table({**targets, pattern: target})
 
     def match(self, environ: Mapping[str, Any]) -> Match[T] | None:
         """Return where a request leads, None if nowhere. Only PATH_INFO counts. Raises nothing.
 
         In params, bytes of the path that are not UTF-8 are replaced (U+FFFD).
         """
+        table = self._table
         path: str = environ.get("PATH_INFO", "")
         script: str = environ.get("SCRIPT_NAME", "")
-        # "Strings" of an environ hold bytes (PEP 3333).
+        # The characters of an environ stand for bytes (PEP 3333).
         text = path.encode("latin-1", "replace").decode("utf-8", "replace")
         try:
-            pattern, params = self._adapter.match(_ROOT + text)
+            pattern, params = table.rules.match(_ROOT + text)
         except (NotFound, ValueError):  # ValueError: a number of too many digits, in werkzeug before 3.1.9.
             return None
         if pattern.endswith("/*"):
@@ -85,7 +84,20 @@ class Routes(Generic[T]):
             mounted_at = "/".join(path.split("/")[: pattern.count("/")])
             script, path = script + mounted_at, path[len(mounted_at) :]
         shown = {name: value for name, value in params.items() if name != _REST}
-        return Match(self._targets[pattern], shown, script, path)
+        return Match(table.targets[pattern], shown, script, path)
+
+
+class _Table(Generic[T]):
+    """Patterns that do not change any more: werkzeug sorts in place, under the eyes of those who are matching."""
+
+    def __init__(self, targets: dict[str, T]) -> None:
+        self.targets = targets  # by pattern
+
+    @cached_property
+    def rules(self) -> MapAdapter:
+        # Not before it is needed: one rule takes werkzeug a quarter of a millisecond. Two threads may both come here
+        # first and make the same thing twice.
+        return _compile(self.targets).bind("")
 
 
 def parameters(pattern: str) -> frozenset[str]:
@@ -137,7 +149,7 @@ class _Rule(Rule):
         if variable_name in self.arguments:
             raise ValueError(f"it has two parameters of the name {variable_name!r}")
         converter = super().get_converter(variable_name, converter_name, args, kwargs)
-        re.compile(converter.regex)  # So that a bad one is refused here: werkzeug waits for a request.
+        re.compile(converter.regex)  # werkzeug would not find a bad one before a request comes.
         return converter
 
 

@@ -54,7 +54,7 @@ class Session:
         self._state: SimpleNamespace | None = None
 
     def __repr__(self) -> str:
-        return f"<Session {self.id} {self.environ.get('SCRIPT_NAME', '')}{self.environ.get('PATH_INFO', '')}>"
+        return f"<Session {self.id} {self.environ.get('SCRIPT_NAME', '') + self.environ.get('PATH_INFO', '')!a}>"
 
     @property
     def state(self) -> SimpleNamespace:
@@ -116,7 +116,8 @@ class Session:
         """Begin to close, and return at once. What has been sent goes out first; what comes is not received any more.
 
         Does nothing if the end has begun already. Raises ValueError for a *code* that may not be sent (allowed are
-        1000 to 1014 as registered, but 1004 to 1006, and 3000 to 4999), and for a *reason* of more than 123 bytes.
+        1000 to 1014 as registered, but 1004 and 1006, and 3000 to 4999; 1005 stands for no code and no reason), and
+        for a *reason* of more than 123 bytes.
         """
         self._run(self._channel.close, code, reason)
 

@@ -4,8 +4,9 @@
  * Carries JSON objects and knows nothing of what they mean. Dispatches two events:
  *
  *   "message"  detail: the object received
- *   "state"    detail: {state, retryAt, final}
+ *   "state"    detail: {state, retryAt, stopped, final}
  *              connecting -> open -> waiting (until retryAt, milliseconds of Date.now()) -> connecting -> …
+ *              stopped: the last we heard of the server is that it stops
  *              and "closed": by us, or by the server in a way that trying again cannot mend (final: its reason)
  */
 
@@ -18,6 +19,9 @@ const PATIENCE = 10_000;
 
 /** RFC 6455 section 7.4.1: policy violation. The server does not want us; it will not next time either. */
 const POLICY_VIOLATION = 1008;
+
+/** Ditto: "going away", which a server sends when it stops. */
+const GOING_AWAY = 1001;
 
 /** Our own code (4000-4999 are free for applications): we hang up because nothing comes back. */
 const NO_ANSWER = 4000;
@@ -38,6 +42,7 @@ export class Connection extends EventTarget {
   #pauseTimer = 0;
   #patienceTimer = 0;
   #state = "closed";
+  #stopped = false;
 
   constructor(url) {
     super();
@@ -74,7 +79,7 @@ export class Connection extends EventTarget {
     return true;
   }
 
-  /** The conversation has really begun (a server may accept and hang up at once): pauses start from the shortest again. */
+  /** The conversation has really begun (a server may accept and hang up at once): pauses are short again. */
   settled() {
     this.#attempt = 0;
   }
@@ -97,6 +102,7 @@ export class Connection extends EventTarget {
 
   #opened() {
     this.#answered();
+    this.#stopped = false;
     this.#become("open");
   }
 
@@ -128,9 +134,10 @@ export class Connection extends EventTarget {
       this.#become("closed", { final: reason || "the server has refused the connection" });
       return;
     }
+    this.#stopped ||= code === GOING_AWAY;
     const wait = pause(this.#attempt++);
     this.#pauseTimer = setTimeout(() => this.open(), wait);
-    this.#become("waiting", { retryAt: Date.now() + wait });
+    this.#become("waiting", { retryAt: Date.now() + wait, stopped: this.#stopped });
   }
 
   #become(state, detail = {}) {

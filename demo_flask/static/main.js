@@ -102,7 +102,10 @@ function showPeople(shown) {
   toggle.setAttribute("aria-expanded", String(shown));
 }
 
-toggle.addEventListener("click", () => showPeople(!people.classList.contains("shown")));
+toggle.addEventListener("click", () => {
+  showPeople(!people.classList.contains("shown"));
+  if (people.classList.contains("shown")) people.focus(); // It stands far from its button otherwise.
+});
 
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Escape" || !people.classList.contains("shown")) return;
@@ -115,18 +118,16 @@ document.querySelector(".talk").addEventListener("click", () => showPeople(false
 // The link to this room.
 
 const copy = document.querySelector("#copy");
+const copyLabel = copy.textContent;
+let copyTimer = 0;
 copy.hidden = !navigator.clipboard; // Browsers offer it on https and localhost only.
 copy.addEventListener("click", async () => {
-  const label = copy.textContent;
   try {
     await navigator.clipboard.writeText(location.href);
     copy.textContent = "Copied";
   } catch {
     copy.textContent = "Not allowed";
   }
-  copy.disabled = true;
-  setTimeout(() => {
-    copy.textContent = label;
-    copy.disabled = false;
-  }, 2_000);
+  clearTimeout(copyTimer);
+  copyTimer = setTimeout(() => (copy.textContent = copyLabel), 2_000);
 });

@@ -35,7 +35,7 @@ export function rememberName(text) {
   write("localStorage", "parlour.name", text);
 }
 
-/** A random text for things that must be new and cannot be guessed. (crypto.randomUUID exists on secure origins only.) */
+/** A random text for what must be new and unguessable. (crypto.randomUUID exists on secure origins only.) */
 export function newId() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

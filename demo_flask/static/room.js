@@ -93,12 +93,14 @@ export class Room {
 
   #welcome({ person, people, recovered, history, position }) {
     const returning = this.#position !== null;
+    const before = this.#persons();
     this.#person = person;
     this.#people = new Map(people.map((each) => [each.id, each]));
     for (const each of people) this.#noteName(each);
+    const gap = !recovered && !history.some(({ id }) => this.#shown.has(id));
+    if (returning) this.#sayWhatHappened(before, position, gap);
     // What a recovery brings arrives as ordinary messages, and each of them moves the position on.
     if (!recovered) {
-      if (returning && !history.some(({ id }) => this.#shown.has(id))) this.#sayWhatIsMissing(position);
       this.#view.addQuietly(() => history.forEach((message) => this.#applyMessage(message)));
       this.#position = position;
     }
@@ -112,13 +114,28 @@ export class Room {
     this.#showOutbox();
   }
 
-  #sayWhatIsMissing(position) {
+  /** Nobody has told us while we were away: not the others who went and came, nor the server that it restarted. */
+  #sayWhatHappened(before, position, gap) {
     const [epoch] = this.#position.split(":");
-    this.#view.addNotice(
-      position.startsWith(`${epoch}:`)
-        ? "You were away for long: messages from in between are missing here."
-        : "The chat has restarted: what was said before is on this page only.",
-    );
+    if (!position.startsWith(`${epoch}:`)) {
+      this.#view.addNotice("The chat has restarted: what was said before is on this page only.");
+      return;
+    }
+    const now = this.#persons();
+    const came = this.#labelsOfThoseIn(now, before);
+    const went = this.#labelsOfThoseIn(before, now);
+    const lines = [
+      "You are back.",
+      came && `Came meanwhile: ${came}.`,
+      went && `Went meanwhile: ${went}.`,
+      gap && "So much was said that messages from in between are missing here.",
+    ];
+    this.#view.addNotice(lines.filter(Boolean).join(" "));
+  }
+
+  #labelsOfThoseIn(persons, notIn) {
+    const others = [...persons.values()].filter(({ person }) => person !== this.#person && !notIn.has(person));
+    return others.map((each) => this.#label(each)).join(", ");
   }
 
   #refused({ code, text, id }) {
@@ -172,7 +189,12 @@ export class Room {
   }
 
   #isHere(person) {
-    return [...this.#people.values()].some((each) => each.person === person);
+    return this.#persons().has(person);
+  }
+
+  /** Who is here, each person once: person -> {person, name}. */
+  #persons() {
+    return new Map([...this.#people.values()].map((each) => [each.person, each]));
   }
 
   #noteName({ person, name }) {
@@ -187,8 +209,7 @@ export class Room {
   }
 
   #showPeople() {
-    const persons = new Map([...this.#people.values()].map((each) => [each.person, each]));
-    const list = [...persons.values()].map((each) => ({
+    const list = [...this.#persons().values()].map((each) => ({
       name: each.name,
       label: this.#label(each),
       mine: each.person === this.#person,

@@ -107,7 +107,8 @@ export class View {
   /** A line of the log that nobody has said. *cause*: why somebody went, if that is what it tells. */
   addNotice(text, cause = "") {
     this.#lastMessage = null;
-    const notice = element("p", "notice", element("span", "", text), " ", element("time", "", clock.format(new Date())));
+    const stamp = element("time", "", clock.format(new Date()));
+    const notice = element("p", "notice", element("span", "", text), " ", stamp);
     if (cause) notice.dataset.cause = cause;
     notice.dir = "auto";
     this.#add(notice, false);
@@ -144,7 +145,7 @@ export class View {
     this.#outboxShown = content;
     find("#outbox").replaceChildren(
       ...entries.map(({ id, text, problem }) => {
-        const state = problem ?? (sending ? "Sending …" : "Not sent yet. It goes out when the connection is back.");
+        const state = problem ?? (sending ? "Sending …" : "Not sent yet. It goes out when you are connected again.");
         const edit = element("button", "quiet", "Edit");
         edit.type = "button";
         edit.addEventListener("click", () => this.onTakeBack(id));
@@ -160,16 +161,16 @@ export class View {
   }
 
   /**
-   * The status line. *state* is one of the connection's, or "welcomed" (then with *name*); *retryAt* and *final* are
-   * the connection's; *returning*: we have been in before.
+   * The status line. *state* is one of the connection's, or "welcomed" (then with *name*); *retryAt*, *stopped* and
+   * *final* are the connection's; *returning*: we have been in before.
    */
-  showStatus({ state, name, retryAt = 0, final, returning }) {
+  showStatus({ state, name, retryAt = 0, stopped, final, returning }) {
     find("#status").dataset.state = state === "open" ? "connecting" : state;
     find("#status-text").textContent = {
       connecting: returning ? "Connecting again …" : "Connecting …",
       open: returning ? "Connecting again …" : "Connecting …",
       welcomed: `Connected as ${name}`,
-      waiting: this.#whyWaiting(returning),
+      waiting: this.#whyWaiting(returning, stopped),
       closed: final ? `Not connected: ${final}.` : "You have signed off.",
     }[state];
     const retry = find("#retry");
@@ -194,8 +195,9 @@ export class View {
     field.select();
   }
 
-  #whyWaiting(returning) {
+  #whyWaiting(returning, stopped) {
     if (!navigator.onLine) return "You are offline.";
+    if (stopped) return "The chat has stopped.";
     return returning ? "Connection lost." : "The chat does not answer.";
   }
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
+import subprocess
 from collections.abc import Iterator
 
 import pytest
 
-from tests.browser.process import ChatProcess
+from tests.browser.process import ROOT, ChatProcess
 from tests.browser.wire import Wire
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 ARGUMENTS = [
     "--headless=new",
@@ -28,10 +26,10 @@ ARGUMENTS = [
 @pytest.fixture(scope="session")
 def browser_path() -> str:
     """The browser's executable. Without one, tests are skipped; but in CI, where nothing may skip, they fail."""
-    for name in BROWSERS:
-        if path := shutil.which(name):
-            return path
-    problem = f"no browser: expected one of {', '.join(BROWSERS)} on the PATH, found none. Please install Chromium."
+    found = subprocess.run([ROOT / "tools" / "browser", "--find"], text=True, stdout=subprocess.PIPE)
+    if found.returncode == 0:
+        return found.stdout.strip()
+    problem = "no browser: expected Chromium or Chrome, found none. tools/browser installs one, or says what is missing"
     if os.environ.get("CI"):
         pytest.fail(problem)
     pytest.skip(problem)

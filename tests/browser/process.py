@@ -31,7 +31,6 @@ class ChatProcess:
             [sys.executable, "-m", "demo_flask", "--port", str(self.port)],
             cwd=ROOT,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
             text=True,
         )
         assert self._process.stdout is not None
@@ -40,7 +39,9 @@ class ChatProcess:
         line = self._process.stdout.readline()
         too_late.cancel()
         found = re.search(r"http://127\.0\.0\.1:(\d+)/", line)
-        assert found, f"expected the chat to print its URL, found {line!r}"
+        if found is None:
+            self._end()
+            raise AssertionError(f"expected the chat to print its URL, found {line!r} (see its stderr)")
         self.port = int(found[1])
 
     def stop(self) -> int:
@@ -50,5 +51,10 @@ class ChatProcess:
         try:
             return self._process.wait(PATIENCE)
         finally:
-            self._process.kill()
-            self._process.communicate()
+            self._end()
+
+    def _end(self) -> None:
+        assert self._process is not None and self._process.stdout is not None
+        self._process.kill()
+        self._process.wait()
+        self._process.stdout.close()

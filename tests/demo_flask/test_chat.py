@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from demo_flask.chat import HISTORY, REASONS, TEXT_LIMIT, Chat, render
-from wsmiddleware import CloseCause, Hub
+from wsmiddleware import CloseCause, CloseEvent, Hub, Session
 
 
 class NotedSession:
@@ -40,8 +40,10 @@ class Person:
     """A client: an endpoint and the session that belongs to it."""
 
     def __init__(self, chat: type[Chat], number: int, room: str) -> None:
-        self.session: Any = NotedSession(f"session-{number}", room)
-        self.received: list[dict[str, Any]] = self.session.received
+        noted = NotedSession(f"session-{number}", room)
+        self.session = cast(Session, noted)
+        self.received = noted.received
+        self._end_callbacks = noted.end_callbacks
         self._chat = chat()
         self._chat.on_open(self.session)
 
@@ -58,9 +60,9 @@ class Person:
         return self.sends(type="say", text=text, id=id)
 
     def goes(self, cause: CloseCause) -> None:
-        for callback in self.session.end_callbacks:
+        for callback in self._end_callbacks:
             callback()
-        self._chat.on_close(self.session, SimpleNamespace(cause=cause))  # type: ignore[arg-type]
+        self._chat.on_close(self.session, cast(CloseEvent, SimpleNamespace(cause=cause)))
 
 
 Arrive = Callable[..., Person]

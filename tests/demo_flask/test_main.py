@@ -54,11 +54,16 @@ def running(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
         process.communicate()
 
 
-def enter(url: str, name: str) -> ClientConnection:
-    """Connect to the room and say hello. The welcome has been received."""
-    client = connect(url.replace("http:", "ws:") + "ws/tea")
-    assert ask(client, type="hello", name=name)["type"] == "welcome"
-    return client
+@contextmanager
+def enter(url: str, name: str) -> Iterator[ClientConnection]:
+    """Connect to the room and say hello; yields when the welcome has been received."""
+    with connect(socket_url(url), open_timeout=PATIENCE, close_timeout=PATIENCE) as client:
+        assert ask(client, type="hello", name=name)["type"] == "welcome"
+        yield client
+
+
+def socket_url(url: str) -> str:
+    return url.replace("http:", "ws:") + "ws/tea"
 
 
 def ask(client: ClientConnection, **request: Any) -> dict[str, Any]:
@@ -113,7 +118,8 @@ def test_a_client_that_says_nonsense_harms_nobody() -> None:
 
 def test_a_page_of_another_origin_is_refused() -> None:
     with running() as (_, url), pytest.raises(InvalidStatus) as refusal:
-        connect(url.replace("http:", "ws:") + "ws/tea", origin=Origin("http://elsewhere.example"))
+        with connect(socket_url(url), origin=Origin("http://elsewhere.example"), open_timeout=PATIENCE):
+            pass
     assert refusal.value.response.status_code == 403
 
 
@@ -145,6 +151,17 @@ def test_a_hub_that_is_not_supported_is_one_clear_line() -> None:
     output, errors = process.communicate(timeout=PATIENCE)
     assert (process.returncode, output) == (1, "")
     assert re.fullmatch(r"demo_flask: --hub: .*carrier-pigeon.*\n", errors)
+
+
+def test_without_flask_it_is_one_clear_line() -> None:
+    script = (
+        "import runpy, sys\n"
+        "sys.modules['flask'] = None\n"  # Now importing it fails.
+        "runpy.run_module('demo_flask', run_name='__main__')\n"
+    )
+    result = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == "demo_flask: Flask is missing. Please install it: pip install 'wsmiddleware[flask]'\n"
 
 
 @pytest.mark.parametrize("port", ["65536", "-1", "http", ""])

@@ -76,6 +76,13 @@ def test_a_room_that_cannot_exist_is_not_found(client: FlaskClient) -> None:
     assert "at most 64" in answer.text
 
 
+@pytest.mark.parametrize("path", ["/nowhere", "/room/a/b", "/ws/a"])
+def test_an_address_without_a_page_shows_the_way_home(client: FlaskClient, path: str) -> None:
+    answer = client.get(path)
+    assert answer.status_code == 404
+    assert '<a href="/">' in answer.text
+
+
 @pytest.mark.parametrize("path", ["/", "/room/a", "/room?room=..", "/room?room=a", "/nowhere", "/static/main.js"])
 def test_every_response_is_guarded(client: FlaskClient, path: str) -> None:
     with client.get(path) as response:
@@ -88,7 +95,7 @@ def test_every_response_is_guarded(client: FlaskClient, path: str) -> None:
     assert headers["Referrer-Policy"] == "no-referrer"
 
 
-@pytest.mark.parametrize("path", ["/", "/room/a"])
+@pytest.mark.parametrize("path", ["/", "/room/a", "/nowhere"])
 def test_no_page_has_inline_scripts_or_styles(client: FlaskClient, path: str) -> None:
     page = client.get(path).text
     assert re.findall(r"<script(?![^>]*\ssrc=)[^>]*>", page) == []
@@ -96,7 +103,7 @@ def test_no_page_has_inline_scripts_or_styles(client: FlaskClient, path: str) ->
 
 
 def test_all_that_the_pages_refer_to_is_there(client: FlaskClient) -> None:
-    for path in ("/", "/room/a"):
+    for path in ("/", "/room/a", "/nowhere"):
         for reference in re.findall(r'(?:src|href)="(/static/[^"]+)"', client.get(path).text):
             with client.get(reference) as answer:
                 assert answer.status_code == 200, reference

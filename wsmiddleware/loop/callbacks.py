@@ -10,6 +10,9 @@ from collections.abc import Callable
 from contextvars import Context
 from typing import Any, Protocol
 
+from gevent import GreenletExit
+
+from wsmiddleware.exceptions import ConnectionClosed
 from wsmiddleware.loop.channel import Channel, Settings, log
 from wsmiddleware.loop.loop import Loop
 from wsmiddleware.loop.streams import Stream
@@ -73,8 +76,11 @@ class CallbackChannel(Channel):
             return  # on_close is the last call, also if it raises.
         try:
             self._callbacks.on_error(self.session, error)
-        except Exception:
+        except (ConnectionClosed, GreenletExit):
+            pass  # An orderly end, which is coming anyway.
+        except BaseException as another:
             log.exception("on_error of %s raised", self.session)
+            self.pass_on(another)
 
     def endpoint_is_done(self) -> bool:
         return self._told and not self._busy
@@ -84,13 +90,13 @@ class CallbackChannel(Channel):
         session = self.session
         if not self._opened:
             self._opened = True
-            self.call_endpoint(self._callbacks.on_open, session)
+            self.call_endpoint(self._callbacks.on_open, (session,))
         on_message = self._callbacks.on_message
         while not self._backlog or self.close_event is not None:
             message = self.next_message()
             if message is None:
                 break
-            self.call_endpoint(on_message, session, message)
+            self.call_endpoint(on_message, (session, message))
         if self.close_event is not None and not self._told:
             self._told = True
-            self.call_endpoint(self._callbacks.on_close, session, self.close_event)
+            self.call_endpoint(self._callbacks.on_close, (session, self.close_event))

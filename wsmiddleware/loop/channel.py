@@ -20,15 +20,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from time import monotonic
 from typing import NamedTuple
 
 from gevent import GreenletExit
 from gevent.hub import Waiter
 
 from wsmiddleware.exceptions import ConnectionClosed
-from wsmiddleware.loop.loop import Loop
+from wsmiddleware.loop.loop import Loop, Member
 from wsmiddleware.loop.streams import READABLE, WRITABLE, Stream
+from wsmiddleware.loop.system import monotonic
 from wsmiddleware.protocol.close import (
     ENDINGS,
     Close,
@@ -40,9 +40,11 @@ from wsmiddleware.protocol.close import (
     close_event,
 )
 from wsmiddleware.protocol.connection import Connection, Failed, Ping, Pong, State
-from wsmiddleware.protocol.frames import Payload
+from wsmiddleware.protocol.wire import Payload
 
 log = logging.getLogger("wsmiddleware.session")
+
+_OPEN = int(State.OPEN)
 
 
 class Settings(NamedTuple):
@@ -64,7 +66,7 @@ class Settings(NamedTuple):
     """Seconds that the client has to answer a close, and then to end the connection."""
 
 
-class Channel:
+class Channel(Member):
     """One connection. Subclasses give what comes in to an endpoint, by ``attend``.
 
     All methods are for the loop's thread only.
@@ -73,10 +75,6 @@ class Channel:
     __slots__ = (
         "loop",
         "settings",
-        "fd",
-        "interest",
-        "flush_due",
-        "timer_slot",
         "session",
         "close_event",
         "latency",
@@ -85,7 +83,9 @@ class Channel:
         "_on_done",
         "_inbox",
         "_paused",
+        "_receive_queue",
         "_backlog",
+        "_send_queue",
         "_owed_pong",
         "_senders",
         "_ping_sent",
@@ -102,14 +102,10 @@ class Channel:
 
     def __init__(self, loop: Loop, stream: Stream, settings: Settings, on_done: Callable[[Channel], None]) -> None:
         """Own *stream* from now on. *on_done* is called last, when descriptor and endpoint are done."""
+        super().__init__(stream.fd)
         now = monotonic()
         self.loop = loop
         self.settings = settings
-        self.fd = stream.fd
-        self.interest = 0
-        self.flush_due = False
-        self.timer_slot = 0
-
         self.session: object = None
         """What the endpoint knows of this channel; set it before start."""
         self.close_event: CloseEvent | None = None
@@ -121,10 +117,12 @@ class Channel:
         self._on_done: Callable[[Channel], None] | None = on_done
 
         # What comes in.
+        self._receive_queue = settings.receive_queue
         self._inbox: list[str | bytes] = []  # short: a list costs an idle connection less than a deque
         self._paused = False
 
         # What goes out.
+        self._send_queue = settings.send_queue
         self._backlog = False
         self._owed_pong: bytes | None = None
         self._senders: list[Waiter[None]] = []
@@ -169,15 +167,16 @@ class Channel:
 
     def offer(self, frame: bytes) -> None:
         """Send a whole frame, without waiting: a session whose queue is full is closed for being too slow."""
-        if self._protocol.state != State.OPEN:
+        if self._protocol.state != _OPEN:
             return
-        if self.buffered >= self.settings.send_queue:
+        if self.buffered >= self._send_queue:
             self.flush()
-            if self.buffered >= self.settings.send_queue:
+            if self.buffered >= self._send_queue:
                 self._fail(
                     CloseCause.SLOW_CONSUMER,
-                    f"expected at most {self.settings.send_queue} bytes waiting to be read, found {self.buffered}",
+                    f"expected at most {self._send_queue} bytes waiting to be read, found {self.buffered}",
                 )
+            if self._protocol.state != _OPEN:
                 return
         self._protocol.send_frame(frame)
         self._sent_message()
@@ -191,15 +190,16 @@ class Channel:
 
     def close(self, code: int, reason: str, cause: CloseCause = CloseCause.SERVER_CLOSED) -> None:
         """Begin the closing handshake; does nothing if the end has begun already. Raises ValueError for a bad code."""
-        if self._protocol.state != State.OPEN:
+        if self._protocol.state != _OPEN:
             return
         self._protocol.close(code, reason)
         self._decide(cause)
         self._inbox.clear()
-        self._resume()
         self._deadline = monotonic() + self.settings.close_timeout
         self._set_timer()
         self.loop.flush_soon(self)
+        self.fill_inbox()  # The client's close frame may be among what has come already.
+        self._resume()
 
     def add_end_callback(self, callback: Callable[[], None]) -> None:
         """Have *callback* called at the end, before the endpoint is told; at once if it is over. From any thread."""
@@ -228,28 +228,36 @@ class Channel:
         if out and self.fd >= 0:
             try:
                 written = self._stream.write(out)
+            except ConnectionError as error:
+                self._cannot_write(error)
+                return
             except OSError as error:
                 self._lose(error)
                 return
             if written:
                 del out[:written]
                 self._last_out = monotonic()
+            if self._backlog and not out and self._inbox:
+                self.wake()  # Messages have waited for this.
             self._backlog = bool(out)
             if not out and self._owed_pong is not None:
                 self._pong(self._owed_pong)
                 self.loop.flush_soon(self)
-        if self._senders and len(out) < self.settings.send_queue:
+        if self._senders and len(out) < self._send_queue:
             self._wake_senders()
         if self.close_event is not None and not out:
             self._end_output()
         self._set_interest()
 
+    def on_parked(self) -> None:
+        """The endpoint blocks: what it has sent leaves now, and what came behind its message is looked through."""
+        self.fill_inbox()  # Control frames are answered, and the loop's buffer is needed by others.
+        self.flush()
+
     def on_time(self, now: float) -> None:
         """A deadline may have passed. In the hub."""
         if self._deadline is not None and now >= self._deadline:
-            if self.close_event is None:  # The client has not answered our close frame.
-                self._end()
-            self._release()
+            self._lose(None)  # The client has not answered our close frame, or not ended the connection.
         elif self._is_idle(now):
             code = ENDINGS[CloseCause.IDLE_TIMEOUT].code
             assert code is not None
@@ -274,7 +282,7 @@ class Channel:
             event = self._protocol.next_event()
             if isinstance(event, (str, bytes)):
                 self._last_message = self.loop.now
-                if self._protocol.state == State.OPEN:
+                if self._protocol.state == _OPEN:
                     return event
             elif event is None:
                 self._resume()
@@ -284,25 +292,26 @@ class Channel:
 
     def fill_inbox(self) -> None:
         """Parse into the inbox until it is full; then no more is read until it is empty."""
-        while len(self._inbox) < self.settings.receive_queue:
+        while len(self._inbox) < self._receive_queue:
             event = self._protocol.next_event()
             if isinstance(event, (str, bytes)):
                 self._last_message = self.loop.now
-                if self._protocol.state == State.OPEN:
+                if self._protocol.state == _OPEN:
                     self._inbox.append(event)
             elif event is None:
                 return
             else:
                 self._control(event)
+        self._protocol.keep_rest()
         self._paused = True
         self._set_interest()
 
-    def call_endpoint(self, function: Callable[..., object], *arguments: object) -> None:
-        """Call the user's code. What it raises ends the session."""
+    def call_endpoint(self, function: Callable[..., object], arguments: tuple[object, ...]) -> None:
+        """Call the user's code with *arguments*. What it raises ends the session."""
         try:
             function(*arguments)
         except ConnectionClosed as closed:
-            if self._protocol.state == State.OPEN:  # Another session's, for this one is not closed.
+            if self._protocol.state == _OPEN:  # Another session's, for this one is not closed.
                 self._endpoint_raised(closed)
         except GreenletExit:  # Somebody has killed the greenlet: an orderly end.
             self.close(CloseCode.GOING_AWAY, "")
@@ -311,6 +320,12 @@ class Channel:
 
     def tell_error(self, error: BaseException) -> None:
         """Tell the endpoint what it raised, if it wants to know."""
+
+    def pass_on(self, error: BaseException) -> None:
+        """Raise *error* in the main greenlet if it is Ctrl-C or sys.exit: that is not for this session alone."""
+        hub = self.loop.hub
+        if isinstance(error, hub.SYSTEM_ERROR):
+            hub.handle_system_error(type(error), error)
 
     def done(self) -> None:
         """Call on_done, if the descriptor is closed and the endpoint has been told."""
@@ -323,7 +338,7 @@ class Channel:
         raise NotImplementedError
 
     def _expect_open(self) -> None:
-        if self._protocol.state != State.OPEN or self.close_event is not None:
+        if self._protocol.state != _OPEN or self.close_event is not None:
             raise ConnectionClosed(self.close_event)
 
     def _endpoint_raised(self, error: BaseException) -> None:
@@ -331,26 +346,27 @@ class Channel:
         self._decide(CloseCause.APPLICATION_ERROR, error)
         self.tell_error(error)
         self.close(CloseCode.INTERNAL_ERROR, "")
-        hub = self.loop.hub
-        if isinstance(error, hub.SYSTEM_ERROR):  # Ctrl-C, or sys.exit: not for this session alone.
-            hub.handle_system_error(type(error), error)
+        self.pass_on(error)
 
     # What comes in
 
     def _read(self) -> None:
+        buffer = self.loop.buffer
         while self.fd >= 0 and not self._paused:
             try:
-                data = self._stream.read()
+                size = self._stream.read(buffer)
             except OSError as error:
                 self._lose(error)
                 return
-            if data is None:
+            if size < 0:
+                if self._cause is None and self._error is not None:
+                    self._lose(self._error)
                 return
-            if not data:
+            if size == 0:
                 self._lose(None)
                 return
             self._last_in = self.loop.now
-            self._protocol.receive(data)
+            self._protocol.receive(buffer.data, size)
             if not self._stream.has_buffered():
                 return
             self.fill_inbox()
@@ -394,14 +410,18 @@ class Channel:
 
     def _wait_for_room(self) -> None:
         self._expect_open()
-        while self.buffered >= self.settings.send_queue:
+        while self.buffered >= self._send_queue:
             self.flush()
             self._expect_open()
-            if self.buffered < self.settings.send_queue:
+            if self.buffered < self._send_queue:
                 return
             waiter: Waiter[None] = Waiter(self.loop.hub)
             self._senders.append(waiter)
-            waiter.get()
+            try:
+                waiter.get()
+            finally:
+                if waiter in self._senders:  # It has not been woken: somebody has stopped it, by a Timeout perhaps.
+                    self._senders.remove(waiter)
             self._expect_open()
 
     def _wake_senders(self) -> None:
@@ -430,9 +450,20 @@ class Channel:
         """The stream has ended, with a system's *error* or without."""
         self._protocol.receive_eof()
         if self.close_event is None:
-            self._decide(CloseCause.NETWORK_LOST, error)
+            self._decide(CloseCause.NETWORK_LOST, error or self._error)
             self._end()
         self._release()
+
+    def _cannot_write(self, error: ConnectionError) -> None:
+        """The client is gone. What it sent before may say that it left the page: that is read first."""
+        if self._paused or self.close_event is not None:
+            self._lose(error)
+            return
+        if self._cause is None:
+            self._error = error  # in case that nothing says more
+        self._protocol.out.clear()
+        self._backlog = False
+        self.loop.schedule(self, READABLE)
 
     def _end(self) -> None:
         """The session is over, once and for all. Make the event, tell it, and begin to end the transport."""

@@ -44,7 +44,6 @@ class ConversationChannel(Channel):
         if not self._started:
             self._started = True
             self.loop.lend(greenlet(self._run, self.loop.hub))
-            return
         self.fill_inbox()
         waiting = self._waiting
         if waiting is not None and (self._inbox or self.close_event is not None):
@@ -95,7 +94,7 @@ class ConversationChannel(Channel):
             waiting.switch()
 
     def _run(self) -> None:
-        self.call_endpoint(partial(self._context.run, self._function, self.session, **self._params))
+        self.call_endpoint(partial(self._context.run, self._function, self.session, **self._params), ())
         self._returned = True
         self.close(CloseCode.NORMAL, "")
         self.done()

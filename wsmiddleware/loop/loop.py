@@ -18,8 +18,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from time import monotonic
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 from weakref import getweakrefcount
 
 from gevent.hub import Hub
@@ -27,6 +26,7 @@ from gevent.monkey import get_original
 from greenlet import getcurrent, greenlet
 
 from wsmiddleware.loop.poller import Poller, make_poller
+from wsmiddleware.loop.system import ReadBuffer, monotonic, thread_ident
 from wsmiddleware.loop.timers import Timers
 
 Result = TypeVar("Result")
@@ -34,30 +34,40 @@ Result = TypeVar("Result")
 MAX_IDLE_RUNNERS = 16
 """Runners kept for reuse. More exist while endpoints block."""
 
-# In a patched process, the usual ones are about greenlets, not threads.
-_get_ident: Callable[[], int] = get_original("_thread", "get_ident")
+# In a patched process, the usual one is about greenlets, not threads.
 _allocate_lock = get_original("_thread", "allocate_lock")
 
 
-class Member(Protocol):
+class Member:
     """What the loop knows of a channel."""
 
-    fd: int
-    interest: int
-    """What the poller watches for."""
-    flush_due: bool
-    """Whether somebody is going to call flush: the loop, or the runner that has the channel in hand."""
-    timer_slot: int
-    """Its place among the timers, 0 if it has none."""
+    __slots__ = ("fd", "interest", "flush_due", "timer_slot")
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        """Its descriptor, -1 when that is closed."""
+        self.interest = 0
+        """What the poller watches for."""
+        self.flush_due = False
+        """Whether somebody is going to call flush: the loop, or the runner that has the channel in hand."""
+        self.timer_slot = 0
+        """Its place among the timers, 0 if it has none."""
 
     def on_ready(self, readiness: int) -> None:
         """Do what there is to do, in a runner. Does not raise."""
+        raise NotImplementedError
 
     def on_time(self, now: float) -> None:
         """The time of set_timer has come. In the hub: must not block. Does not raise."""
+        raise NotImplementedError
+
+    def on_parked(self) -> None:
+        """The runner that has it in hand is parked in its endpoint. In the hub, as on_time."""
+        raise NotImplementedError
 
     def flush(self) -> None:
         """Write what is to go out. Must not block. Does not raise."""
+        raise NotImplementedError
 
 
 class Loop:
@@ -68,8 +78,10 @@ class Loop:
         self.hub = hub
         self.now = monotonic()
         """Seconds of the monotonic clock, read at the beginning of each turn."""
+        self.buffer = ReadBuffer()
+        """For all reading."""
 
-        self._thread = _get_ident()
+        self._thread = thread_ident()
         self._poller = poller(hub, self._turn)
         self._members: dict[int, Member] = {}
 
@@ -160,7 +172,7 @@ class Loop:
 
     def is_here(self) -> bool:
         """Say whether this is the loop's thread. From any thread."""
-        return _get_ident() == self._thread
+        return thread_ident() == self._thread
 
     def post(self, action: Callable[..., object], *arguments: Any) -> None:
         """Have the loop's thread call *action*, which must neither block nor raise. From any thread; does not wait."""
@@ -221,7 +233,7 @@ class Loop:
             if self._in_hand is not None:  # The runner is parked in an endpoint. What that has sent leaves first.
                 parked, self._in_hand = self._in_hand, None
                 parked.flush_due = False
-                parked.flush()
+                parked.on_parked()
         self._runner = None
         self._turning = False
         self._flush()
@@ -242,6 +254,7 @@ class Loop:
                     self._in_hand = None
                     member.flush_due = False
                 member.flush()
+                del member  # It may be over; an idle runner must not keep it.
                 if getweakrefcount(me):
                     # An endpoint has set greenlet-locals. They must not be seen by the next one.
                     return

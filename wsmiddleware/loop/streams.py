@@ -1,7 +1,6 @@
 """Streams: the byte pipe of one connection, plain or TLS, non-blocking, with one end: ours.
 
-A stream never waits. ``read`` and ``write`` say at once what was possible; what to wait for then is ``wants``.
-All methods are called by the loop's thread only.
+A stream never waits: ``read`` and ``write`` say at once what was possible. All methods are for the loop's thread only.
 """
 
 from __future__ import annotations
@@ -11,63 +10,71 @@ import socket
 import ssl
 from contextlib import suppress
 from io import IOBase
-from typing import Protocol, TypeAlias
 
-READ_SIZE = 64 * 1024
-"""Bytes asked for at once: what a loopback or LAN sender has in flight, and small enough to stay in the CPU's cache."""
+from wsmiddleware.loop.system import Buffer, ReadBuffer, write, write_frame
+
+TLS_RECORD = 16 * 1024
+"""Bytes: the most that TLS decrypts at once (RFC 8446 section 5.1)."""
 
 READABLE = 1
 WRITABLE = 2
 
-Buffer: TypeAlias = bytes | bytearray | memoryview
 
-
-class Stream(Protocol):
+class Stream:
     """The byte pipe that a server gave away."""
-
-    fd: int
-    """The descriptor to watch; -1 once closed."""
-
-    def read(self) -> bytes | None:
-        """Return bytes that have arrived, b"" at the end of the stream, None if nothing is there now.
-
-        Raises OSError if the connection has broken.
-        """
-
-    def write(self, data: Buffer) -> int:
-        """Write what goes without waiting and return how many bytes that was. Raises OSError as read does."""
-
-    def has_buffered(self) -> bool:
-        """Say whether bytes wait in the stream itself, where watching the descriptor does not show them."""
-
-    def end_output(self) -> None:
-        """Tell the peer that nothing more will be written (FIN). Reading goes on. Raises nothing."""
-
-    def close(self) -> None:
-        """Give the descriptor back to the system. May be called twice. Raises nothing."""
-
-
-class PlainStream:
-    """A TCP or Unix connection: a descriptor and nothing else, for an idle connection should cost next to nothing."""
 
     __slots__ = ("fd",)
 
     def __init__(self, fd: int) -> None:
+        self.fd = fd
+        """The descriptor to watch; -1 once closed."""
+
+    def read(self, buffer: ReadBuffer) -> int:
+        """Read into *buffer*; return how many bytes, 0 at the end of the stream, -1 if nothing is there now.
+
+        Raises OSError if the connection has broken.
+        """
+        raise NotImplementedError
+
+    def write(self, data: bytearray) -> int:
+        """Write what goes without waiting and return how many bytes that was. Raises OSError as read does."""
+        raise NotImplementedError
+
+    def write_frame(self, header: bytes, payload: Buffer) -> int:
+        """Write both, one after the other. As write."""
+        raise NotImplementedError
+
+    def has_buffered(self) -> bool:
+        """Say whether bytes wait in the stream itself, where watching the descriptor does not show them."""
+        raise NotImplementedError
+
+    def end_output(self) -> None:
+        """Tell the peer that nothing more will be written (FIN). Reading goes on. Raises nothing."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Give the descriptor back to the system. May be called twice. Raises nothing."""
+        raise NotImplementedError
+
+
+class PlainStream(Stream):
+    """A TCP or Unix connection: a descriptor and nothing else, for an idle connection should cost next to nothing."""
+
+    __slots__ = ()
+
+    def __init__(self, fd: int) -> None:
         """Own the descriptor *fd* of a connected stream socket from now on."""
         os.set_blocking(fd, False)
-        self.fd = fd
+        super().__init__(fd)
 
-    def read(self) -> bytes | None:
-        try:
-            return os.read(self.fd, READ_SIZE)
-        except BlockingIOError:
-            return None
+    def read(self, buffer: ReadBuffer) -> int:
+        return buffer.read(self.fd)
 
-    def write(self, data: Buffer) -> int:
-        try:
-            return os.write(self.fd, data)
-        except BlockingIOError:
-            return 0
+    def write(self, data: bytearray) -> int:
+        return write(self.fd, data)
+
+    def write_frame(self, header: bytes, payload: Buffer) -> int:
+        return write_frame(self.fd, header, payload)
 
     def has_buffered(self) -> bool:
         return False
@@ -81,39 +88,47 @@ class PlainStream:
             os.close(fd)
 
 
-class TLSStream:
+class TLSStream(Stream):
     """A TLS connection, on an SSLSocket of ``ssl`` or ``gevent.ssl``.
 
     Decrypted bytes can wait inside it, invisible to whoever watches the descriptor, hence ``has_buffered``. After a
     write that has not taken everything, the next one must begin with the rest: some of that may be encrypted already.
+    A connection that has been reset may look like one that has ended, for ``ssl`` reports both alike.
     """
 
-    __slots__ = ("fd", "_socket", "_files", "_tls_is_over")
+    __slots__ = ("_socket", "_files", "_is_new", "_tls_is_over")
 
     def __init__(self, tls_socket: ssl.SSLSocket, *files: IOBase) -> None:
         """Own *tls_socket* from now on, and *files* made of it: it stays open until they are closed."""
         tls_socket.settimeout(0.0)
-        self.fd = tls_socket.fileno()
+        super().__init__(tls_socket.fileno())
         self._socket = tls_socket
         self._files = files
+        self._is_new = True
         self._tls_is_over = False
 
-    def read(self) -> bytes | None:
+    def read(self, buffer: ReadBuffer) -> int:
+        self._is_new = False
         if self._tls_is_over:
             return self._discard()
         try:
-            return self._socket.recv(READ_SIZE)
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError, BlockingIOError):
-            return None
-
-    def write(self, data: Buffer) -> int:
-        try:
-            return self._socket.send(data)
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError, BlockingIOError):
+            buffer.data = self._socket.recv(TLS_RECORD)
+        except ssl.SSLZeroReturnError:  # The peer's close_notify, when ours has been sent.
             return 0
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError, BlockingIOError):
+            return -1
+        return len(buffer.data)
+
+    def write(self, data: bytearray) -> int:
+        return self._send(data)
+
+    def write_frame(self, header: bytes, payload: Buffer) -> int:
+        return self._send(header + payload)
 
     def has_buffered(self) -> bool:
-        return not self._tls_is_over and self._socket.pending() > 0
+        # Until it has been read from: who has looked into the files may have met the peer's end. That does not show in
+        # any other way, but OpenSSL tells it again.
+        return not self._tls_is_over and (self._is_new or self._socket.pending() > 0)
 
     def end_output(self) -> None:
         if not self._tls_is_over:
@@ -137,12 +152,25 @@ class TLSStream:
             for file in self._files:
                 file.close()
 
-    def _discard(self) -> bytes | None:
+    def _send(self, data: Buffer) -> int:
+        # Record by record: given more, OpenSSL tells of no progress before all has gone.
+        sent = 0
+        try:
+            while sent < len(data):
+                count = self._socket.send(data[sent : sent + TLS_RECORD])
+                if count == 0:  # What gevent returns where ssl raises.
+                    break
+                sent += count
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError, BlockingIOError):
+            pass
+        return sent
+
+    def _discard(self) -> int:
         """Read what cannot be decrypted any more, for the sake of the end behind it."""
         try:
-            return None if os.read(self.fd, READ_SIZE) else b""
+            return -1 if os.read(self.fd, TLS_RECORD) else 0
         except BlockingIOError:
-            return None
+            return -1
 
 
 def _send_fin(fd: int) -> None:

@@ -23,22 +23,18 @@ from wsmiddleware.protocol.frames import (
     BINARY,
     CLOSE,
     CONTINUATION,
-    FIN,
     LENGTH,
-    MASKED,
     MAX_CONTROL,
     OPCODE,
     PING,
     PONG,
     RESERVED,
     TEXT,
-    Payload,
-    apply_mask,
     decode_close,
     encode_close,
     encode_frame,
-    encode_header,
 )
+from wsmiddleware.protocol.wire import FIN, MASKED, Payload, append_frame, unmask
 
 MAX_EMPTY_FRAGMENTS = 1_000
 """Fragments without payload in one message. The others are bounded by the size of the message."""
@@ -61,6 +57,10 @@ class State(IntEnum):
     """The stream ended first."""
 
 
+_OPEN = int(State.OPEN)
+_CLOSING = int(State.CLOSING)
+
+
 class Move(IntEnum):
     """What can happen to the state."""
 
@@ -70,7 +70,7 @@ class Move(IntEnum):
     RECEIVE_EOF = 3
 
 
-MOVES: Mapping[tuple[State, Move], State] = {
+MOVES: Mapping[tuple[int, int], State] = {
     (State.OPEN, Move.SEND_CLOSE): State.CLOSING,
     (State.OPEN, Move.RECEIVE_CLOSE): State.CLOSED,  # and answered at once
     (State.OPEN, Move.FAIL): State.FAILED,
@@ -115,6 +115,7 @@ class Connection:
         "_new_mask",
         "_data",
         "_position",
+        "_end",
         "_remaining",
         "_mask",
         "_offset",
@@ -130,7 +131,8 @@ class Connection:
 
         *max_message_size* is in bytes. *new_mask* makes this the client's end: it returns four random bytes per frame.
         """
-        self.state = State.OPEN
+        self.state: int = _OPEN
+        """A State, as a plain int."""
 
         self.received: Close | None = None
         """The peer's close frame."""
@@ -145,9 +147,10 @@ class Connection:
         self._max_message_size = max_message_size
         self._new_mask = new_mask
 
-        # What has come and is not parsed yet begins at _position of _data.
+        # What has come and is not parsed yet is _data from _position to _end.
         self._data = b""
         self._position = 0
+        self._end = 0
 
         # The data frame whose payload is still coming.
         self._remaining = 0
@@ -163,14 +166,27 @@ class Connection:
 
     # What comes
 
-    def receive(self, data: bytes) -> None:
-        """Take bytes that came from the peer. Call next_event until it returns None."""
-        if self.state > State.CLOSING:
-            return  # Section 5.5.1: after the closing handshake all further data is discarded.
-        if self._position < len(self._data):
-            self._data = self._data[self._position :] + data
-        else:
-            self._data = data
+    def receive(self, data: bytes, size: int = -1) -> None:
+        """Take the first *size* bytes of *data*, by default all, that came from the peer.
+
+        Call next_event until it returns None, or keep_rest: until then *data* belongs to the connection.
+        """
+        if self.state > _CLOSING:
+            return  # Section 1.4: "after receiving a control frame indicating the connection should be closed, a peer
+            # discards any further data received".
+        if size < 0:
+            size = len(data)
+        if self._position < self._end:
+            data = self._data[self._position : self._end] + data[:size]
+            size = len(data)
+        self._data = data
+        self._position = 0
+        self._end = size
+
+    def keep_rest(self) -> None:
+        """Keep what is not parsed yet in memory of our own, and let go of the data it came in."""
+        self._data = self._data[self._position : self._end]
+        self._end -= self._position
         self._position = 0
 
     def receive_eof(self) -> None:
@@ -180,16 +196,15 @@ class Connection:
 
     def next_event(self) -> Event | None:
         """Return the next thing that the peer has sent, None if more bytes are needed. Raises nothing."""
-        if self.state > State.CLOSING:
+        if self.state > _CLOSING:
             return None
         try:
             event = self._parse()
         except PeerError as error:
             self.fail(error.code, str(error))
             return Failed(error)
-        if event is None and self._position:
-            self._data = self._data[self._position :]
-            self._position = 0
+        if event is None:
+            self.keep_rest()
         return event
 
     # What goes
@@ -214,8 +229,8 @@ class Connection:
         self._send(PING, data)
 
     def pong(self, data: bytes) -> None:
-        """Answer a ping, as long as the connection is open: section 5.5.2, "unless it already received a Close"."""
-        if self.state == State.OPEN:
+        """Answer a ping: section 5.5.2, "unless it already received a Close frame". Then it does nothing."""
+        if self.state <= _CLOSING:
             self._put(PONG, data)
 
     def close(self, code: int, reason: str = "") -> None:
@@ -224,6 +239,8 @@ class Connection:
             raise ValueError(
                 f"expected a close code that may be sent (1000 to 1014 as registered, 3000 to 4999), found {code}"
             )
+        if code == CloseCode.NO_STATUS and reason:
+            raise ValueError("expected a close code with the reason, found 1005, which means that there is none")
         if len(reason.encode()) > MAX_REASON:
             raise ValueError(f"expected at most {MAX_REASON} bytes for a close reason, found {len(reason.encode())}")
         self._expect_open()
@@ -252,14 +269,13 @@ class Connection:
 
     def _put(self, opcode: int, data: Payload) -> None:
         if self._new_mask is None:
-            self.out += encode_header(opcode, len(data))
-            self.out += data
+            append_frame(self.out, opcode, data)
         else:
             self.out += encode_frame(opcode, data, mask=self._new_mask())
 
     def _expect_open(self) -> None:
-        if self.state != State.OPEN:
-            raise RuntimeError(f"expected an open connection to send on, found one that is {self.state.name}")
+        if self.state != _OPEN:
+            raise RuntimeError(f"expected an open connection to send on, found one that is {State(self.state).name}")
 
     # Parsing
 
@@ -277,7 +293,7 @@ class Connection:
 
             data = self._data
             position = self._position
-            end = len(data)
+            end = self._end
             if end - position < 2:
                 return None
             first = data[position]
@@ -303,8 +319,7 @@ class Connection:
                 if end - position < length:
                     return None
                 self._position = position + length
-                payload = data[position : position + length]
-                return self._control(opcode, apply_mask(payload, mask) if mask else payload)
+                return self._control(opcode, _payload(data, position, position + length, mask, 0))
 
             self._begin_fragment(opcode, length)
             if end - position < length:
@@ -315,9 +330,7 @@ class Connection:
                 self._final = first & FIN != 0
                 continue
             self._position = position + length
-            payload = data[position : position + length]
-            if mask:
-                payload = apply_mask(payload, mask)
+            payload = _payload(data, position, position + length, mask, 0)
             if first & FIN and opcode != CONTINUATION:
                 self._opcode = CONTINUATION
                 return _decode(payload) if opcode == TEXT else payload
@@ -355,22 +368,20 @@ class Connection:
     def _begin_fragment(self, opcode: int, length: int) -> None:
         if opcode != CONTINUATION:
             self._opcode = opcode
-        length += len(self._message) if self._message is not None else 0
-        if length > self._max_message_size:
-            raise MessageTooBig(
-                f"expected a message of at most {self._max_message_size} bytes, found one of {length} or more"
-            )
+        before = len(self._message) if self._message is not None else 0
+        if length > self._max_message_size - before:  # Not the sum: what a client claims can be more than 63 bits hold.
+            raise MessageTooBig(f"expected a message of at most {self._max_message_size} bytes, found a longer one")
 
     def _next_part(self) -> bytes | None:
         """Return what there is of the payload that is still coming, unmasked; None if nothing is."""
-        part = self._data[self._position : self._position + self._remaining]
-        if not part:
+        start = self._position
+        stop = start + min(self._end - start, self._remaining)
+        if start == stop:
             return None
-        self._position += len(part)
-        self._remaining -= len(part)
-        if self._mask:
-            masked, part = part, apply_mask(part, self._mask, self._offset)
-            self._offset += len(masked)
+        part = _payload(self._data, start, stop, self._mask, self._offset)
+        self._position = stop
+        self._remaining -= stop - start
+        self._offset += stop - start
         return part
 
     def _end_fragment(self, payload: bytes, final: bool) -> Event | None:
@@ -394,8 +405,7 @@ class Connection:
                 raise _invalid_text() from None
         if not final:
             return None
-        whole = bytes(message)
-        event: Event = whole.decode() if self._opcode == TEXT else whole
+        event: Event = message.decode() if self._opcode == TEXT else bytes(message)
         self._forget_message()
         return event
 
@@ -417,6 +427,7 @@ class Connection:
     def _forget(self) -> None:
         self._data = b""
         self._position = 0
+        self._end = 0
         self._remaining = 0
         self._forget_message()
 
@@ -425,6 +436,10 @@ class Connection:
         self._message = None
         self._validate = None
         self._empty_fragments = 0
+
+
+def _payload(data: bytes, start: int, stop: int, mask: bytes, offset: int) -> bytes:
+    return unmask(data, start, stop, mask, offset) if mask else data[start:stop]
 
 
 def _extended_length(encoded: bytes) -> int:

@@ -16,10 +16,9 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
 from wsmiddleware.protocol.close import Close, CloseCode, is_sendable
 from wsmiddleware.protocol.errors import FramingError, InvalidText
+from wsmiddleware.protocol.wire import Payload, apply_mask, encode_header
 
 # Plain integers: the parser compares them for every frame.
 CONTINUATION = 0x0
@@ -29,46 +28,17 @@ CLOSE = 0x8
 PING = 0x9
 PONG = 0xA
 
-FIN = 0x80
 RESERVED = 0x70
 OPCODE = 0x0F
-MASKED = 0x80
 LENGTH = 0x7F
 
 MAX_CONTROL = 125
 """Bytes of payload in a control frame (section 5.5)."""
 
-Payload: TypeAlias = bytes | bytearray | memoryview
-
-
-def encode_header(opcode: int, length: int, fin: bool = True, mask: bytes = b"") -> bytes:
-    """Return the header of a frame with *length* bytes of payload; *mask* is four bytes, or empty for no masking."""
-    first = opcode | FIN if fin else opcode
-    masked = MASKED if mask else 0
-    if length < 126:
-        return bytes((first, masked | length)) + mask
-    if length < 65536:
-        return bytes((first, masked | 126)) + length.to_bytes(2, "big") + mask
-    return bytes((first, masked | 127)) + length.to_bytes(8, "big") + mask
-
-
 def encode_frame(opcode: int, payload: Payload, fin: bool = True, mask: bytes = b"") -> bytes:
     """Return a whole frame. Servers send without *mask*, clients with four random bytes (section 5.3)."""
     header = encode_header(opcode, len(payload), fin, mask)
     return header + (apply_mask(payload, mask) if mask else payload)
-
-
-def apply_mask(data: Payload, mask: bytes, offset: int = 0) -> bytes:
-    """Return *data* masked or unmasked with the four bytes *mask* (section 5.3).
-
-    *offset* is where in the payload *data* begins.
-    """
-    length = len(data)
-    if offset & 3:
-        mask = mask[offset & 3 :] + mask[: offset & 3]
-    # One operation on one big number is the fastest that Python offers without compiling.
-    key = int.from_bytes((mask * ((length + 3) >> 2))[:length], "little")
-    return (int.from_bytes(data, "little") ^ key).to_bytes(length, "little")
 
 
 def encode_close(close: Close) -> bytes:
@@ -81,7 +51,7 @@ def encode_close(close: Close) -> bytes:
 def decode_close(payload: bytes) -> Close:
     """Return what a close frame's payload says (section 5.5.1). Raises FramingError and InvalidText."""
     if not payload:
-        return Close(CloseCode.NO_STATUS)
+        return Close(int(CloseCode.NO_STATUS))
     if len(payload) == 1:
         raise FramingError("expected a close frame with a code of two bytes or with nothing, found one byte")
     code = int.from_bytes(payload[:2], "big")

@@ -76,7 +76,8 @@ SUSPECTS = (
     Suspect(
         "gevent.pywsgi",
         (software("gevent/"),),
-        "Middleware has replaced both wsgi.input and start_response: put WebSocketMiddleware around it, not into it",
+        "Middleware has put its own start_response before that of pywsgi, and it answers later or in some other way: "
+        "put WebSocketMiddleware around that middleware, not into it",
     ),
     Suspect(
         "a test client",
@@ -101,8 +102,8 @@ def diagnose(environ: WSGIEnvironment, start_response: StartResponse) -> str:
         looked_at[key_] = describe(environ[key_]) if key_ in environ else "missing"
     return explain(
         f"{name} ({mark})",
-        expected="a gevent.pywsgi.WSGIHandler behind start_response, or SERVER_SOFTWARE 'gevent/…' and the reader of "
-        "a socket in wsgi.input, or a WebSocket of gevent-websocket in wsgi.websocket",
+        expected="start_response to be, or to call, the method of the gevent.pywsgi.WSGIHandler that has made the "
+        "environ, or wsgi.websocket to be one of gevent-websocket",
         found=", ".join(f"{name} is {value}" for name, value in looked_at.items()),
         remedy=remedy,
     )

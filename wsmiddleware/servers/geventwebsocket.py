@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from geventwebsocket.websocket import WebSocket
 
 from wsmiddleware.loop.streams import Stream
-from wsmiddleware.servers.pywsgi import PywsgiTakeover, socket_and_reader
+from wsmiddleware.servers.pywsgi import PywsgiTakeover
+from wsmiddleware.servers.takeover import gone
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -24,13 +25,14 @@ class GeventWebSocketTakeover(PywsgiTakeover):
     server = "gevent-websocket"
     answered = True
 
-    def __init__(self, environ: WSGIEnvironment, start_response: StartResponse, websocket: WebSocket) -> None:
-        handler = websocket.handler
-        sock, reader = socket_and_reader(handler)
-        super().__init__(environ, start_response, None if websocket.closed else sock, reader, handler)
+    def __init__(self, start_response: StartResponse, websocket: WebSocket) -> None:
+        """Refer to the connection of *websocket*. Raises ConnectionUnavailable if it has been closed."""
+        if websocket.closed:
+            raise gone(self.server)
+        super().__init__(start_response, websocket.handler)
         self._websocket = websocket
-        self.promised_subprotocol = _sent(handler, b"sec-websocket-protocol")
-        self.promised_extensions = _sent(handler, b"sec-websocket-extensions")
+        self.promised_subprotocol = _sent(websocket.handler, b"sec-websocket-protocol")
+        self.promised_extensions = _sent(websocket.handler, b"sec-websocket-extensions")
 
     def accept(self, headers: list[tuple[str, str]]) -> None:
         pass
@@ -49,7 +51,7 @@ def find(environ: WSGIEnvironment, start_response: StartResponse) -> GeventWebSo
     websocket = environ.get("wsgi.websocket")
     if not isinstance(websocket, WebSocket):
         return None
-    return GeventWebSocketTakeover(environ, start_response, websocket)
+    return GeventWebSocketTakeover(start_response, websocket)
 
 
 def _sent(handler: Any, name: bytes) -> str | None:

@@ -6,12 +6,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import partial
 from io import BufferedReader
-from types import FunctionType, MethodType, ModuleType
+from types import FunctionType, MemberDescriptorType, MethodType, ModuleType
 from typing import Protocol
 
+from wsmiddleware.exceptions import ConnectionUnavailable
 from wsmiddleware.loop.streams import Stream
+from wsmiddleware.servers.diagnosis import explain
 
 SWITCHING_PROTOCOLS = "101 Switching Protocols"
 
@@ -50,7 +53,8 @@ class Takeover(Protocol):
         """Return the connection, and the bytes that the client sent right behind its request.
 
         From here on the server neither reads, writes nor closes it. The stream is non-blocking, and without Nagle's
-        delay. ``environ["wsgi.input"]`` is empty afterwards. Raises OSError if the client has gone.
+        delay. The environ may still refer to the server's reader: do not keep that. Raises OSError if the client has
+        gone.
         """
 
     def finish(self) -> Iterable[bytes]:
@@ -88,19 +92,20 @@ def _parts(thing: object) -> Iterator[object]:
     elif isinstance(thing, FunctionType):
         yield from vars(thing).values()
         for cell in thing.__closure__ or ():
-            try:
+            with suppress(ValueError):  # A variable that has not been set yet.
                 yield cell.cell_contents
-            except ValueError:  # A variable that has not been set yet.
-                pass
     elif not isinstance(thing, (type, ModuleType)):
         yield from _attributes(thing)
 
 
-def _attributes(thing: object) -> Iterable[object]:
-    try:
-        return list(vars(thing).values())
-    except Exception:  # TypeError: it has none. Any other: it is a proxy, and what it stands for is not there now.
-        return ()
+def _attributes(thing: object) -> Iterator[object]:
+    with suppress(Exception):  # TypeError: it has none. Any other: it is a proxy for something that is not there now.
+        yield from list(vars(thing).values())
+    for kind in type(thing).__mro__:
+        for member in vars(kind).values():
+            if isinstance(member, MemberDescriptorType):  # Made by __slots__.
+                with suppress(AttributeError):
+                    yield member.__get__(thing)
 
 
 def held_by(reader: BufferedReader) -> bytes:
@@ -113,3 +118,15 @@ def held_by(reader: BufferedReader) -> bytes:
     except OSError:  # Nothing was held, and the socket has nothing to give.
         return b""
     return reader.read1(held) if held else b""
+
+
+def gone(server: str) -> ConnectionUnavailable:
+    """Return the error for a connection of *server* that is the server's no more."""
+    return ConnectionUnavailable(
+        explain(
+            server,
+            expected="the request's connection to be the server's",
+            found="that it has been taken over before, or closed",
+            remedy="Upgrade a request once, and before the application returns",
+        )
+    )

@@ -1,0 +1,184 @@
+"""What touches every byte: masks, headers, frames into a buffer. What RFC 6455 says is in the docstrings."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support.build import load_source
+from tests.support.wire import MASK, frame, xor
+from wsmiddleware.protocol import wire as installed
+from wsmiddleware.protocol.frames import BINARY, CLOSE, CONTINUATION, MAX_CONTROL, PING, PONG, TEXT
+from wsmiddleware.protocol.wire import apply_mask, encode_header
+
+wire = bytes.fromhex
+
+masks = st.binary(min_size=4, max_size=4)
+
+in_python = load_source("wsmiddleware.protocol.wire")
+BUILDS = [in_python] if installed.__file__.endswith(".py") else [in_python, installed]
+"""The module in Python, and the one in C that takes its place in compiled builds."""
+
+every_build = pytest.mark.parametrize("build", BUILDS, ids=["python", "c"][: len(BUILDS)])
+
+
+class TestHeader:
+    @pytest.mark.parametrize(
+        ("length", "expected"),
+        [
+            (0, "82 00"),
+            (1, "82 01"),
+            (125, "82 7d"),
+            (126, "82 7e 00 7e"),
+            (127, "82 7e 00 7f"),
+            (128, "82 7e 00 80"),
+            (65535, "82 7e ff ff"),
+            (65536, "82 7f 00 00 00 00 00 01 00 00"),
+            ((1 << 63) - 1, "82 7f 7f ff ff ff ff ff ff ff"),
+        ],
+    )
+    def test_has_the_length_in_the_fewest_bytes(self, length, expected):
+        """5.2: "in all cases, the minimal number of bytes MUST be used to encode the length"."""
+        assert encode_header(BINARY, length) == wire(expected)
+
+    @pytest.mark.parametrize(
+        ("length", "expected"),
+        [
+            (0, "82 80 37 fa 21 3d"),
+            (125, "82 fd 37 fa 21 3d"),
+            (126, "82 fe 00 7e 37 fa 21 3d"),
+            (65536, "82 ff 00 00 00 00 00 01 00 00 37 fa 21 3d"),
+        ],
+    )
+    def test_ends_with_the_mask(self, length, expected):
+        assert encode_header(BINARY, length, mask=MASK) == wire(expected)
+
+    @pytest.mark.parametrize(
+        ("opcode", "whole", "fragment"),
+        [
+            (CONTINUATION, "80", "00"),
+            (TEXT, "81", "01"),
+            (BINARY, "82", "02"),
+        ],
+    )
+    def test_says_whether_the_message_ends(self, opcode, whole, fragment):
+        assert encode_header(opcode, 0, fin=True) == wire(whole + "00")
+        assert encode_header(opcode, 0, fin=False) == wire(fragment + "00")
+
+    def test_of_a_control_frame(self):
+        assert [encode_header(opcode, MAX_CONTROL) for opcode in (CLOSE, PING, PONG)] == [
+            wire("88 7d"),
+            wire("89 7d"),
+            wire("8a 7d"),
+        ]
+
+
+class TestMask:
+    def test_is_applied_from_its_first_octet(self):
+        assert apply_mask(b"Hello", MASK) == wire("7f 9f 4d 51 58")
+
+    @pytest.mark.parametrize(
+        ("offset", "expected"),
+        [
+            (0, "01 02 04 08 01"),
+            (1, "02 04 08 01 02"),
+            (2, "04 08 01 02 04"),
+            (3, "08 01 02 04 08"),
+            (4, "01 02 04 08 01"),
+            (65539, "08 01 02 04 08"),
+        ],
+    )
+    def test_goes_on_where_the_payload_does(self, offset, expected):
+        """5.3: "transformed-octet-i = original-octet-i XOR masking-key-octet-j" with "j = i MOD 4"."""
+        assert apply_mask(bytes(5), wire("01 02 04 08"), offset) == wire(expected)
+
+    @given(data=st.binary(max_size=70), mask=masks, offset=st.integers(0, 1 << 63))
+    def test_is_what_the_definition_says(self, data, mask, offset):
+        assert apply_mask(data, mask, offset) == xor(data, mask, offset)
+
+    @given(data=st.binary(max_size=70), mask=masks, offset=st.integers(0, 1 << 63))
+    def test_is_its_own_inverse(self, data, mask, offset):
+        assert apply_mask(apply_mask(data, mask, offset), mask, offset) == data
+
+    @given(data=st.binary(max_size=70), mask=masks, cut=st.integers(0, 70))
+    def test_in_two_parts_is_the_same_as_in_one(self, data, mask, cut):
+        head, tail = data[:cut], data[cut:]
+        assert apply_mask(head, mask) + apply_mask(tail, mask, len(head)) == apply_mask(data, mask)
+
+    @given(mask=masks, length=st.integers(65530, 65540))
+    @settings(max_examples=5, deadline=None)
+    def test_is_as_right_for_long_payloads(self, mask, length):
+        data = bytes(i * 7 & 0xFF for i in range(length))
+        assert apply_mask(data, mask, 3) == xor(data, mask, 3)
+
+    @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+    def test_takes_any_kind_of_bytes_and_leaves_them_alone(self, kind):
+        data = kind(b"Hello")
+        masked = apply_mask(data, MASK)
+        assert type(masked) is bytes
+        assert masked == wire("7f 9f 4d 51 58")
+        assert bytes(data) == b"Hello"
+
+    @pytest.mark.parametrize("length", range(10))
+    def test_keeps_zeros_at_either_end(self, length):
+        assert apply_mask(bytes(length), bytes(4)) == bytes(length)
+        assert apply_mask(b"", MASK, length) == b""
+
+
+@every_build
+class TestUnmask:
+    @given(
+        data=st.binary(max_size=70),
+        mask=masks,
+        offset=st.integers(0, 1 << 40),
+        ends=st.tuples(*[st.integers(0, 70)] * 2),
+    )
+    def test_is_the_mask_on_a_slice(self, build, data, mask, offset, ends):
+        start, stop = sorted(min(end, len(data)) for end in ends)
+        assert build.unmask(data, start, stop, mask, offset) == xor(data[start:stop], mask, offset)
+
+    @pytest.mark.parametrize("offset", range(5))
+    def test_is_as_right_for_long_payloads(self, build, offset):
+        data = bytes(i * 7 & 0xFF for i in range(66_000))
+        assert build.unmask(data, 3, 65_546, MASK, offset) == xor(data[3:65_546], MASK, offset)
+
+    def test_leaves_the_data_alone(self, build):
+        data = wire("7f 9f 4d 51 58")
+        unmasked = build.unmask(data, 0, 5, MASK, 0)
+        assert (unmasked, data) == (b"Hello", wire("7f 9f 4d 51 58"))
+
+
+@every_build
+class TestAppendFrame:
+    @pytest.mark.parametrize("length", [0, 1, 125, 126, 127, 65535, 65536, 70_000])
+    @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+    def test_appends_a_whole_frame(self, build, kind, length):
+        out = bytearray(b"before")
+        build.append_frame(out, BINARY, kind(b"*" * length))
+        build.append_frame(out, TEXT, kind(b"Hello"))
+        assert out == b"before" + frame(BINARY, b"*" * length) + wire("81 05 48 65 6c 6c 6f")
+
+    @pytest.mark.parametrize("opcode", [TEXT, BINARY, CLOSE, PING, PONG])
+    def test_of_any_opcode(self, build, opcode):
+        out = bytearray()
+        build.append_frame(out, opcode, b"x")
+        assert out == bytes([0x80 | opcode]) + b"\1x"
+
+    @pytest.mark.parametrize(
+        "payload",
+        [
+            pytest.param(memoryview(b"\1\0\2\0").cast("H"), id="two bytes per item"),
+            pytest.param(memoryview(b"\1\0\2\0").cast("B", [2, 2]), id="two dimensions"),
+        ],
+    )
+    def test_counts_bytes_and_not_items(self, build, payload):
+        """5.2: "The length of the "Payload data", in bytes"."""
+        out = bytearray()
+        build.append_frame(out, BINARY, payload)
+        assert out == wire("82 04 01 00 02 00")
+
+    @pytest.mark.parametrize("payload", ["not encoded", memoryview(b"with gaps")[::2]], ids=["str", "gaps"])
+    def test_leaves_no_half_frame_behind_when_it_cannot(self, build, payload):
+        out = bytearray(b"before")
+        with pytest.raises((TypeError, BufferError)):
+            build.append_frame(out, BINARY, payload)
+        assert out == b"before"

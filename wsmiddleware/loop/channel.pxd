@@ -1,0 +1,74 @@
+cimport cython
+
+from wsmiddleware.loop.system cimport ReadBuffer, monotonic
+from wsmiddleware.loop.loop cimport Loop, Member
+from wsmiddleware.loop.streams cimport Stream
+from wsmiddleware.protocol.connection cimport Connection
+
+cdef int _OPEN, READABLE, WRITABLE
+
+
+cdef class Channel(Member):
+    cdef readonly Loop loop
+    cdef readonly object settings
+    cdef public object session
+    cdef readonly object close_event
+    cdef readonly object latency
+
+    cdef Stream _stream
+    cdef Connection _protocol
+    cdef object _on_done
+
+    cdef list _inbox
+    cdef bint _paused
+    cdef Py_ssize_t _receive_queue
+
+    cdef bint _backlog
+    cdef Py_ssize_t _send_queue
+    cdef object _owed_pong
+    cdef list _senders
+    cdef object _ping_sent
+
+    cdef object _cause
+    cdef object _error
+    cdef object _deadline
+    cdef bint _output_ended
+    cdef list _end_callbacks
+
+    cdef double _began
+    cdef double _last_in
+    cdef double _last_out
+    cdef double _last_message
+
+    cpdef start(self, bytes early)
+    cpdef send_text(self, data)
+    cpdef send_binary(self, data)
+    cpdef offer(self, bytes frame)
+    cpdef attend(self)
+    cpdef wake(self)
+    cpdef next_message(self)
+    cpdef fill_inbox(self)
+    cpdef call_endpoint(self, function, arguments)
+    cpdef tell_error(self, error)
+    cpdef done(self)
+    cpdef bint endpoint_is_done(self)
+    cdef _expect_open(self)
+    cdef _endpoint_raised(self, error)
+    @cython.locals(buffer=ReadBuffer, size=Py_ssize_t)
+    cdef _read(self)
+    cdef _resume(self)
+    cdef _control(self, event)
+    cdef _pong(self, data)
+    cdef _sent_message(self)
+    cdef _wait_for_room(self)
+    cdef _wake_senders(self)
+    cdef _decide(self, cause, error=*)
+    cdef _fail(self, cause, reason)
+    cdef _lose(self, error)
+    cdef _end(self)
+    cdef _run_end_callbacks(self)
+    cdef _end_output(self)
+    cdef _release(self)
+    cdef _set_interest(self)
+    cdef _set_timer(self)
+    cdef bint _is_idle(self, double now)

@@ -1,0 +1,26 @@
+from wsmiddleware.loop.system cimport ReadBuffer, write, write_frame
+
+
+cdef class Stream:
+    cdef public int fd
+
+    cpdef Py_ssize_t read(self, ReadBuffer buffer) except -2
+    cpdef Py_ssize_t write(self, bytearray data) except -1
+    cpdef Py_ssize_t write_frame(self, bytes header, payload) except -1
+    cpdef bint has_buffered(self) except -1
+    cpdef end_output(self)
+    cpdef close(self)
+
+
+cdef class PlainStream(Stream):
+    pass
+
+
+cdef class TLSStream(Stream):
+    cdef object _socket
+    cdef object _files
+    cdef bint _is_new
+    cdef bint _tls_is_over
+
+    cdef Py_ssize_t _send(self, data) except -1
+    cdef Py_ssize_t _discard(self) except -2

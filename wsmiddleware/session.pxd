@@ -1,0 +1,14 @@
+from wsmiddleware.loop.channel cimport Channel
+
+
+cdef class Session:
+    cdef readonly str id
+    cdef readonly object environ
+    cdef readonly object params
+    cdef readonly object subprotocol
+    cdef readonly str remote_address
+    cdef Channel _channel
+    cdef object _state
+    cdef object __weakref__
+
+    cpdef send(self, message)
