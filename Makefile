@@ -1,11 +1,12 @@
 # Sets up what it needs in .venv and runs it from there. The stamps in .venv make a second run quick.
 # PYTHON=/path/to/python3 chooses the interpreter (3.10 or newer), else tools/python looks for one.
+# The build is the pure one: compiled modules in the checkout would shadow what is edited later, and hide from coverage.
 
 HOST = 127.0.0.1
 PORT = 8000
 
 BIN = .venv/bin
-INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+INSTALL = WSMIDDLEWARE_PURE=1 $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test lint types check clean
 
@@ -31,7 +32,7 @@ clean:
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # One extra of setup.cfg: "flask" is .venv/.has-flask.
-.venv/.has-%: .venv/.created setup.cfg pyproject.toml
+.venv/.has-%: .venv/.created setup.cfg setup.py pyproject.toml
 	$(INSTALL) --editable '.[$*]'
 	@touch $@
 

@@ -1,9 +1,15 @@
-"""In CI (the environment variable CI is set) a skipped test is a failed test."""
+"""Where the tests import from. And: in CI (the environment variable CI is set) a skipped test is a failed test."""
 
 import os
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+# The tests import each other from the root ("from tests.support ..."). It comes last: the packages are those installed,
+# this checkout for "make test", a wheel for tox.
+sys.path.append(str(Path(__file__).parents[1]))
 
 CI_MAY_LACK: tuple[str, ...] = ()
 """What a CI machine may do without, as the whole reason that tests give for skipping."""

@@ -1,14 +1,13 @@
 """The public names, and what importing them does not do."""
 
 import ast
-import subprocess
-import sys
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 import wsmiddleware
+from tests.support.program import run
 
 HOMES = {
     "endpoint": ["Endpoint"],
@@ -49,7 +48,7 @@ def test_the_package_says_that_it_is_typed() -> None:
     assert Path(wsmiddleware.__file__).with_name("py.typed").read_bytes() == b""
 
 
-def test_importing_patches_nothing_and_starts_nothing() -> None:
+def test_importing_patches_nothing_and_starts_nothing(tmp_path: Path) -> None:
     program = """
 import os, threading
 descriptors = os.listdir("/proc/self/fd") if os.path.exists("/proc/self/fd") else []
@@ -66,4 +65,4 @@ assert get_hub_if_exists() is None
 if descriptors:
     assert os.listdir("/proc/self/fd") == descriptors
 """
-    subprocess.run([sys.executable, "-W", "error", "-c", program], check=True)
+    assert run(program, folder=tmp_path) == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from io import BytesIO
@@ -11,7 +12,7 @@ import gevent
 import pytest
 from werkzeug.exceptions import Unauthorized
 
-from tests.support.joined import RETURNED, Client, Legacy, joining, said, say_hello
+from tests.support.joined import RETURNED, Client, JoinedTakeover, Legacy, joining, said, say_hello
 from tests.support.wire import frame
 from wsmiddleware import Endpoint, WebSocketMiddleware
 
@@ -372,3 +373,19 @@ class TestAnEndpointThatCannotBeMade:
         with pytest.raises(ZeroDivisionError):
             client.ask(app)
         assert client.status == ""
+
+
+class TestClientThatHasGone:
+    @pytest.mark.parametrize("step", ["accept", "take"])
+    def test_makes_no_session_and_no_error(self, app, join, monkeypatch, caplog, step):
+        def gone(*arguments):
+            raise BrokenPipeError("gone")
+
+        app.register("/", say_hello)
+        monkeypatch.setattr(JoinedTakeover, step, gone)
+        caplog.set_level(logging.INFO, "wsmiddleware")
+        assert list(app((client := join("/")).environ, client.start_response)) == []
+        assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+            ("INFO", "the client of '/' has gone before its handshake was answered: gone")
+        ]
+        app.stop(timeout=0)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import logging
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import gevent
 import pytest
 
 from tests.support.joined import Client, joining
+from tests.support.program import run
 from tests.support.wire import frame
 from tests.support.wsgi import in_thread, wait_until
 from wsmiddleware import CloseCause, Endpoint, WebSocketMiddleware
@@ -217,6 +217,17 @@ class TestStop:
             assert answer_close(client) == GOING_AWAY
         assert stopped() == (None, 3)
 
+    def test_may_be_called_again_from_wherever(self, app, join):
+        for begin in (in_thread, in_thread, gevent.spawn, in_thread, gevent.spawn):
+            app._stop_code = None
+            client = join("/echo").upgrade(app)
+            stopped = begin(app.stop)
+            assert answer_close(client) == GOING_AWAY
+            assert (stopped.get(timeout=5) if begin is gevent.spawn else stopped()) is None
+            began = time.monotonic()
+            app.stop()
+            assert time.monotonic() - began < 1
+
     def test_from_within_an_endpoint_does_not_wait_for_ever(self, join):
         app = WebSocketMiddleware(legacy, close_timeout=0.1)
         durations = []
@@ -239,6 +250,7 @@ FORKING = """
 import os, sys
 import gevent, gevent.os, gevent.socket
 from gevent.pywsgi import WSGIServer
+from tests.support.program import run
 from tests.support.wire import client_frame, frame
 from tests.support.wsgi import upgrade_request
 from wsmiddleware import WebSocketMiddleware
@@ -294,13 +306,6 @@ print("done")
 
 
 @pytest.mark.parametrize("when", ["early", "late"])
-def test_a_forked_child_begins_anew_and_leaves_the_parents_sessions_alone(when: str, pytestconfig: Any) -> None:
+def test_a_forked_child_begins_anew_and_leaves_the_parents_sessions_alone(when: str, tmp_path: Path) -> None:
     """Before the first session, as a server that loads the application and then forks; and in the middle of one."""
-    ran = subprocess.run(
-        [sys.executable, "-c", FORKING, when],
-        cwd=pytestconfig.rootpath,
-        capture_output=True,
-        text=True,
-        timeout=30,
-    )
-    assert (ran.stdout, ran.stderr, ran.returncode) == ("done\n", "", 0)
+    assert run(FORKING, when, folder=tmp_path) == "done\n"

@@ -1,10 +1,12 @@
 """What a user installs: a wheel with both packages, all their files, the extras, and nothing else."""
 
+import os
 import shutil
 import subprocess
 import sys
 from email.message import Message
 from email.parser import Parser
+from importlib.util import find_spec
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -14,18 +16,26 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("wsmiddleware", "demo_flask")
 DATA = ("wsmiddleware/py.typed", "demo_flask/templates/room.html", "demo_flask/static/main.js")
 NOT_SOURCE = shutil.ignore_patterns("__pycache__", "*.py[cod]", "*.so")
+FOR_BUILDING = (".pxd", ".pyx")
+NOT_INSTALLED = (".pyc", ".so", *FOR_BUILDING)
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A wheel, built without network in a copy of the tree: building leaves files behind."""
+    """A pure wheel, built without network in a copy of the tree: building leaves files behind."""
     tree = tmp_path_factory.mktemp("tree")
     for name in (*PACKAGES, "tests", "tools"):
         shutil.copytree(ROOT / name, tree / name, ignore=NOT_SOURCE)
-    for name in ("setup.cfg", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE", "CHANGES.md"):
+    for name in ("setup.cfg", "setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE", "CHANGES.md"):
         shutil.copy(ROOT / name, tree)
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tree / "dist"), str(tree)]
-    result = subprocess.run(build, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    options = ["--wheel", "--no-isolation", "--skip-dependency-check", "--outdir", str(tree / "dist")]
+    result = subprocess.run(
+        [sys.executable, "-m", "build", *options, str(tree)],
+        env={**os.environ, "WSMIDDLEWARE_PURE": "1"},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
     assert result.returncode == 0, result.stdout
     (built,) = (tree / "dist").glob("*.whl")
     return built
@@ -43,7 +53,7 @@ def test_it_holds_every_file_of_the_packages_and_no_tests(wheel: Path) -> None:
         path.relative_to(ROOT).as_posix()
         for package in PACKAGES
         for path in (ROOT / package).rglob("*")
-        if path.is_file() and path.suffix not in (".pyc", ".so") and "/." not in str(path.relative_to(ROOT))
+        if path.is_file() and path.suffix not in NOT_INSTALLED and "/." not in str(path.relative_to(ROOT))
     }
     with ZipFile(wheel) as archive:
         found = {name for name in archive.namelist() if ".dist-info/" not in name and not name.endswith("/")}
@@ -83,3 +93,14 @@ def test_what_is_in_it_serves_the_chat(wheel: Path, tmp_path: Path) -> None:
     )
     result = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, text=True, capture_output=True)
     assert result.stdout.splitlines() == [str(tmp_path / "wsmiddleware" / "__init__.py"), "200 OK"], result.stderr
+
+
+def test_the_build_that_is_tested_is_the_one_that_was_asked_for() -> None:
+    expected = ".so" if os.environ.get("WSMIDDLEWARE_COMPILED") else ".py"
+    paths = [path for suffix in FOR_BUILDING for path in (ROOT / "wsmiddleware").rglob(f"*{suffix}")]
+    found = {}
+    for path in paths:
+        module = find_spec(".".join(path.relative_to(ROOT).with_suffix("").parts))
+        assert module is not None and module.origin is not None
+        found[module.name] = Path(module.origin).suffix
+    assert set(found.values()) == {expected}, found

@@ -1,6 +1,5 @@
 """README's Python examples, run as they stand: each in a process of its own, on a free port."""
 
-import os
 import re
 import socket
 import ssl
@@ -60,7 +59,6 @@ class Example:
         self._process = subprocess.Popen(
             [sys.executable, "-u", "-c", program(block)],
             cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
             text=True,
             stdout=subprocess.PIPE,
         )

@@ -7,10 +7,12 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import copy_context
 from io import BytesIO
+from time import monotonic
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 from weakref import WeakSet
 
-from gevent.event import Event
+import gevent
+from gevent.monkey import get_original
 from werkzeug.wrappers import Response
 
 from wsmiddleware import servers
@@ -41,6 +43,12 @@ OF_THE_CONNECTION = frozenset({"wsgi.input", "wsgi.websocket"})
 
 MAX_SHOWN = 200
 """Characters of a path that the log shows."""
+
+DRAIN_INTERVAL = 0.01
+"""Seconds after which stop() looks again whether sessions are left."""
+
+# In a patched process the usual one is gevent's. The thread of no loop just sleeps.
+_native_sleep: Callable[[float], None] = get_original("time", "sleep")
 
 
 class Route(NamedTuple):
@@ -169,9 +177,14 @@ class WebSocketMiddleware:
         if not is_sendable(code):
             raise ValueError(f"expected a close code that may be sent, found {code}")
         self._stop_code = code
-        for channel in list(self._channels):
+        deadline = monotonic() + (self._drain_timeout if timeout is None else timeout)
+        channels = list(self._channels)
+        for channel in channels:
             channel.loop.post(channel.close, code, "", CloseCause.SERVER_SHUTDOWN)
-        self._empty.wait(self._drain_timeout if timeout is None else timeout)
+        # No Event of gevent's: when a thread has waited for it and is gone, the next one may wait for ever (26.9).
+        pause = gevent.sleep if any(channel.loop.is_here() for channel in channels) else _native_sleep
+        while self._channels and monotonic() < deadline:
+            pause(DRAIN_INTERVAL)
 
     # One upgrade
 
@@ -190,19 +203,30 @@ class WebSocketMiddleware:
             text = accepted.body.decode().rstrip("\n")
             log.warning("refused a handshake for %s from %s: %s", _path(environ), environ.get("REMOTE_ADDR"), text)
             return self._refuse(takeover, environ, start_response, _response(accepted), text)
+        if takeover.promised_extensions is not None:
+            # The client may use them from its first frame on.
+            extensions = takeover.promised_extensions
+            text = f"Expected no extensions in the handshake of {takeover.server}, found {extensions}."
+            log.warning("refused a session for %s: %s", _path(environ), text)
+            return self._refuse(takeover, environ, start_response, Response(text + "\n", 501), text)
         if route.options.authorize is not None:
             answer = route.options.authorize(environ)
             if answer is not None:
                 return self._refuse(takeover, environ, start_response, answer, "not authorized")
         # After the hook, which may wait, and others come in meanwhile.
-        problem = self._no_room()
-        if problem is not None:
-            log.warning("refused a handshake for %s: %s", _path(environ), problem)
-            busy = Response(problem + "\n", 503, {"Retry-After": "5"}, "text/plain")
-            return self._refuse(takeover, environ, start_response, busy, problem)
+        full = self._no_room()
+        if full is not None:
+            log.warning("refused a handshake for %s: %s", _path(environ), full)
+            busy = Response(full + "\n", 503, {"Retry-After": "5"}, "text/plain")
+            return self._refuse(takeover, environ, start_response, busy, full)
         endpoint = route.endpoint() if is_class(route.endpoint) else route.endpoint
-        takeover.accept(accepted.headers)
-        channel = self._open(takeover, endpoint, route.options, environ, place, accepted.subprotocol)
+        subprotocol = accepted.subprotocol or takeover.promised_subprotocol
+        try:
+            takeover.accept(accepted.headers)
+            channel = self._open(takeover, endpoint, route.options, environ, place, subprotocol)
+        except OSError as gone:
+            log.info("the client of %s has gone before its handshake was answered: %s", _path(environ), gone)
+            return takeover.finish()
         if self._stop_code is not None:  # stop() has come while the endpoint was being made: it did not see this one.
             channel.close(self._stop_code, "", CloseCause.SERVER_SHUTDOWN)
         return takeover.finish()
@@ -261,14 +285,11 @@ class WebSocketMiddleware:
             remote_address=self._proxies.client_address(environ),
         )
         self._channels.add(channel)
-        self._empty.clear()
         channel.start(early)
         return channel
 
     def _done(self, channel: Channel) -> None:
         self._channels.discard(channel)
-        if not self._channels:
-            self._empty.set()
 
     def _unavailable(self) -> WSGIApplication:
         if self._on_unavailable is None:
@@ -278,8 +299,6 @@ class WebSocketMiddleware:
     def _start_empty(self) -> None:
         self._loops = Loops()
         self._channels: set[Channel] = set()
-        self._empty = Event()
-        self._empty.set()
         self._stop_code = None
 
 

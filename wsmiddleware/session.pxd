@@ -1,3 +1,5 @@
+cimport cython
+
 from wsmiddleware.loop.channel cimport Channel
 
 
@@ -11,4 +13,5 @@ cdef class Session:
     cdef object _state
     cdef object __weakref__
 
+    @cython.locals(channel=Channel)
     cpdef send(self, message)

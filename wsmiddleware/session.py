@@ -86,12 +86,19 @@ class Session:
         Raises ConnectionClosed if the session is over or closing, UnicodeEncodeError (a ValueError) for text that
         UTF-8 cannot express, and TypeError for anything else.
         """
+        channel = self._channel
         if isinstance(message, str):
-            self._run(self._channel.send_text, message.encode())
-        elif isinstance(message, (bytes, bytearray)):
-            self._run(self._channel.send_binary, message)
-        elif isinstance(message, memoryview):
-            self._run(self._channel.send_binary, message.cast("B") if message.contiguous else message.tobytes())
+            data = message.encode()
+            if channel.loop.is_here():
+                channel.send_text(data)
+            else:
+                channel.loop.call(channel.send_text, data)
+        elif isinstance(message, (bytes, bytearray, memoryview)):
+            payload = _flat(message) if isinstance(message, memoryview) else message
+            if channel.loop.is_here():
+                channel.send_binary(payload)
+            else:
+                channel.loop.call(channel.send_binary, payload)
         else:
             raise TypeError(f"expected a message to be str or bytes, found {type(message).__name__}")
 
@@ -150,3 +157,8 @@ class Session:
     def _run(self, action: Callable[..., Result], *arguments: Any) -> Result:
         loop = self._channel.loop
         return action(*arguments) if loop.is_here() else loop.call(action, *arguments)
+
+
+def _flat(view: memoryview) -> memoryview | bytes:
+    """Return the bytes of *view*, whatever its items and its shape."""
+    return view.cast("B") if view.contiguous else view.tobytes()

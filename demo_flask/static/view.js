@@ -106,8 +106,10 @@ export class View {
 
   /** A line of the log that nobody has said. *cause*: why somebody went, if that is what it tells. */
   addNotice(text, cause = "") {
+    const now = new Date();
+    this.#startDay(now);
     this.#lastMessage = null;
-    const stamp = element("time", "", clock.format(new Date()));
+    const stamp = element("time", "", clock.format(now));
     const notice = element("p", "notice", element("span", "", text), " ", stamp);
     if (cause) notice.dataset.cause = cause;
     notice.dir = "auto";
@@ -145,7 +147,7 @@ export class View {
     this.#outboxShown = content;
     find("#outbox").replaceChildren(
       ...entries.map(({ id, text, problem }) => {
-        const state = problem ?? (sending ? "Sending …" : "Not sent yet. It goes out when you are connected again.");
+        const state = problem ?? (sending ? "Sending …" : "Not sent yet. It waits for the connection.");
         const edit = element("button", "quiet", "Edit");
         edit.type = "button";
         edit.addEventListener("click", () => this.onTakeBack(id));

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.browser.process import ROOT, ChatProcess
+from tests.browser.process import ChatProcess
 from tests.browser.wire import Wire
+
+FIND = Path(__file__).parents[2] / "tools" / "browser"
 
 ARGUMENTS = [
     "--headless=new",
@@ -26,7 +29,7 @@ ARGUMENTS = [
 @pytest.fixture(scope="session")
 def browser_path() -> str:
     """The browser's executable. Without one, tests are skipped; but in CI, where nothing may skip, they fail."""
-    found = subprocess.run([ROOT / "tools" / "browser", "--find"], text=True, stdout=subprocess.PIPE)
+    found = subprocess.run([FIND, "--find"], text=True, stdout=subprocess.PIPE)
     if found.returncode == 0:
         return found.stdout.strip()
     problem = "no browser: expected Chromium or Chrome, found none. tools/browser installs one, or says what is missing"

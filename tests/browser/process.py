@@ -5,10 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from pathlib import Path
 from threading import Timer
-
-ROOT = Path(__file__).parents[2]
 
 PATIENCE = 20.0
 """Seconds until a test gives up waiting for a process."""
@@ -29,7 +26,6 @@ class ChatProcess:
     def start(self) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "demo_flask", "--port", str(self.port)],
-            cwd=ROOT,
             stdout=subprocess.PIPE,
             text=True,
         )

@@ -10,7 +10,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from threading import Timer
 from typing import Any
 from urllib.request import urlopen
@@ -20,7 +19,6 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
-ROOT = Path(__file__).parents[2]
 PATIENCE = 20.0
 """Seconds until a test gives up waiting for something that takes a moment."""
 
@@ -28,7 +26,6 @@ PATIENCE = 20.0
 def start(*arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "demo_flask", *arguments],
-        cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -159,7 +156,7 @@ def test_without_flask_it_is_one_clear_line() -> None:
         "sys.modules['flask'] = None\n"  # Now importing it fails.
         "runpy.run_module('demo_flask', run_name='__main__')\n"
     )
-    result = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=PATIENCE)
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr == "demo_flask: Flask is missing. Please install it: pip install 'wsmiddleware[flask]'\n"
 

@@ -214,7 +214,7 @@ class TestSize:
             case.bad.write(begin + client_frame(PING, bytes(125)))
             assert case.bad.receive() == (0x8A, bytes(125))
             data = end
-        event = case.fails(data, 1009, "expected a message of at most 1000 bytes, found one of ")
+        event = case.fails(data, 1009, "expected a message of at most 1000 bytes, found ")
         assert event.cause is CloseCause.MESSAGE_TOO_BIG
 
     def test_is_counted_for_each_message_anew(self, case):

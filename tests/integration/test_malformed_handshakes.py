@@ -179,21 +179,31 @@ class TestHead:
 
 
 class TestBody:
-    """A body that a refused request brings is no request, whatever it looks like."""
+    """A body that a refused request brings is neither a request nor a frame, whatever it looks like."""
 
     SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
-    def test_with_its_length(self, server):
+    @pytest.mark.parametrize(
+        ("method", "status", "text"),
+        [
+            ("POST", METHOD, b"Expected the method GET"),
+            ("GET", BAD, b"Expected a handshake without a body, found one."),
+        ],
+    )
+    @pytest.mark.parametrize("chunked", [False, True], ids=["with its length", "in chunks"])
+    def test_is_skipped(self, server, method, status, text, chunked):
+        if chunked:
+            field, body = (
+                {"Transfer-Encoding": "chunked"},
+                b"%x\r\n%s\r\n0\r\n\r\n" % (len(self.SMUGGLED), self.SMUGGLED),
+            )
+        else:
+            field, body = {"Content-Length": str(len(self.SMUGGLED))}, self.SMUGGLED
         with server.connect() as client:
-            client.send(handshake(fields={"Content-Length": str(len(self.SMUGGLED))}, method="POST") + self.SMUGGLED)
-            assert client.receive_response()[0].startswith(b"HTTP/1.1 405 ")
-            assert_serves_pages(client)
-
-    def test_in_chunks(self, server):
-        body = b"%x\r\n%s\r\n0\r\n\r\n" % (len(self.SMUGGLED), self.SMUGGLED)
-        with server.connect() as client:
-            client.send(handshake(fields={"Transfer-Encoding": "chunked"}, method="POST") + body)
-            assert client.receive_response()[0].startswith(b"HTTP/1.1 405 ")
+            client.send(handshake(fields=field, method=method) + body)
+            head, answer = client.receive_response()
+            assert head.startswith(f"HTTP/1.1 {status}\r\n".encode())
+            assert text in answer
             assert_serves_pages(client)
 
 
@@ -231,6 +241,7 @@ class TestWhatIsNotMalformed:
             {"Sec-WebSocket-Extensions": "permessage-deflate; client_max_window_bits, x-unknown"},
             {"Sec-WebSocket-Extensions": "=;,"},
             {"Cookie": "\xff=\xfe"},
+            {"Content-Length": "0"},
         ],
         ids=str,
     )

@@ -106,6 +106,7 @@ class TestReceive:
         recorder = Recorder(on_message=lambda session, message: session.receive())
         served = serve(recorder)
         served.peer.send("message")
+        assert served.peer.rest() == [Close(1011)]
         error = recorder.event.error
         assert isinstance(error, RuntimeError)
         assert "expected receive() in a function that is an endpoint, found it with an Endpoint" in str(error)
@@ -140,8 +141,7 @@ class TestErrors:
         served.peer.start_close()
         assert recorder.event.cause is CloseCause.CLIENT_CLOSED
         assert recorder.event.error is None
-        served.peer.leave()
-        served.wait()
+        served.leave()
         assert names(recorder) == ["open", "close"]
         assert logged(caplog) == [error]
 
@@ -162,8 +162,7 @@ class TestErrors:
         for error in ERRORS:
             served = serve(Recorder(**{name: raises(error)}))
             served.peer.send("message")
-            served.peer.leave()
-            served.wait()
+            served.leave()
             other.peer.send("alive")
             assert other.peer.event() == "alive"
 
@@ -222,8 +221,7 @@ class TestErrors:
 
     def test_connection_closed_of_another_session_is_one(self, serve, caplog):
         gone = serve(Recorder())
-        gone.peer.leave()
-        gone.wait()
+        gone.leave()
         recorder = Recorder(on_message=lambda session, message: gone.session.send(message))
         served = serve(recorder)
         served.peer.send("message")
@@ -253,8 +251,7 @@ class TestErrors:
             assert caplog.records == []
             assert recorder.event.cause is CloseCause.SERVER_CLOSED
         assert recorder.event
-        served.peer.leave()
-        served.wait()
+        served.leave()
 
     def test_that_end_the_process_reach_the_main_greenlet(self):
         result = subprocess.run([sys.executable, "-c", ENDS_THE_PROCESS], capture_output=True, text=True, timeout=60)
@@ -285,8 +282,7 @@ def run(name, error):
         gevent.sleep(10)
     except BaseException as raised:
         assert raised is error
-    served.peer.leave()
-    served.wait()
+    served.leave()
     assert recorder.event
     other.peer.send("alive")
     assert other.peer.event() == "alive"
@@ -361,8 +357,7 @@ class TestIsolation:
             assert served.peer.event() == "message"
             served.peer.start_close()
             served.peer.rest()
-            served.peer.leave()
-            served.wait()
+            served.leave()
             serve.served.remove(served)
             return weakref.ref(served.session)
 
@@ -392,7 +387,6 @@ def test_the_end_of_a_session_ends_its_callbacks(serve, finish):
     served = serve(recorder)
     finish(served.peer)
     assert recorder.event
-    served.peer.leave()
-    served.wait()
+    served.leave()
     gevent.sleep(0.01)
     assert names(recorder) == ["open", "close"]

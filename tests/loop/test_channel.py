@@ -8,7 +8,7 @@ from time import monotonic
 import gevent
 import pytest
 
-from tests.support.loop import Peer, Recorder, Served, Service, both_pollers, echo, packets, tcp
+from tests.support.loop import Peer, Recorder, Served, Service, both_pollers, echo, packets, tcp_sockets
 from tests.support.wire import client_frame, frame, pieces
 from tests.support.wsgi import wait_until
 from wsmiddleware.exceptions import ConnectionClosed
@@ -202,18 +202,18 @@ class TestControlFrames:
 class TestIdleTimeout:
     def test_counts_from_the_last_message_of_either(self, serve, style):
         recorder = Recorder()
-        served = serve(style(recorder), Settings(idle_timeout=0.2))
+        served = serve(style(recorder), Settings(idle_timeout=0.15))
         begin = monotonic()
-        while monotonic() - begin < 0.35:
+        while monotonic() - begin < 0.2:
             served.peer.send("message")
             gevent.sleep(0.01)
-        while monotonic() - begin < 0.7:
+        while monotonic() - begin < 0.4:
             served.session.send("message")
             gevent.sleep(0.01)
         assert served.session.close_event is None
         served.peer.rest()
         assert recorder.event.cause is CloseCause.IDLE_TIMEOUT
-        assert recorder.event.duration >= 0.85
+        assert recorder.event.duration >= 0.5
 
     def test_is_not_put_off_by_pings(self, serve, style):
         recorder = Recorder()
@@ -360,10 +360,9 @@ class TestDescriptor:
         fd = served.channel.fd
         act(served.peer)
         wait_until(lambda: served.session.close_event)
-        served.peer.leave()
-        served.wait()
+        served.leave()
         assert served.channel.fd == -1
-        pairs = [tcp() for _ in range(3)]  # One of these has the number now.
+        pairs = [tcp_sockets() for _ in range(3)]  # One of these has the number now.
         assert fd in [sock.fileno() for pair in pairs for sock in pair]
         others = [Peer(sock) for pair in pairs for sock in pair]
         served.session.close()
@@ -381,8 +380,7 @@ class TestDescriptor:
         served.peer.start_close()
         assert served.peer.raw_rest()
         assert served.channel.fd >= 0
-        served.peer.leave()
-        served.wait()
+        served.leave()
 
     def test_is_closed_when_the_client_s_end_does_not_come(self, serve):
         served = serve(Recorder(), Settings(close_timeout=BRIEF))
@@ -393,7 +391,7 @@ class TestDescriptor:
 
     def test_of_any_kind_of_stream_socket(self, serve):
         recorder = Recorder()
-        served = serve(recorder, sockets=packets)
+        served = serve(recorder, connect=packets)
         served.peer.send("message")
         wait_until(lambda: recorder.messages)
         served.peer.leave()

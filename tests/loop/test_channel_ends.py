@@ -329,8 +329,7 @@ def test_every_end_is_told_once_and_as_what_it_was(serve, style, how, caplog):
     assert 0 <= event.silent_out <= event.duration
     assert event.duration >= how.waits
 
-    served.peer.leave()
-    served.wait()
+    served.leave()
     gevent.sleep(0)
     assert recorder.calls == calls
     assert served.done == [served.channel]
@@ -353,7 +352,7 @@ def test_while_the_endpoint_is_busy_it_is_told_afterwards(serve, style, how):
     event = served.event
     assert event.cause is how.cause
     served.peer.leave()
-    wait_until(lambda: served.channel.fd < 0)
+    served.wait_closed()
     assert recorder.calls == [("open",), ("message", "block")]
     assert served.done == []
     go_on.set()
@@ -370,8 +369,7 @@ def test_before_on_open_has_run_it_comes_after_it(serve, style, how):
     event = recorder.event
     assert recorder.calls == [("open",), ("close", event)]
     assert event.cause is how.cause
-    served.peer.leave()
-    served.wait()
+    served.leave()
 
 
 def test_callbacks_of_hubs_are_called_in_order_and_at_once_if_it_is_over(serve, style):

@@ -108,21 +108,21 @@ class TestWhenItLeaves:
 
     @both_pollers
     def test_answers_to_a_batch_leave_in_one_write(self, serve, style):
-        served = serve(style(Recorder(on_message=echo)), sockets=packets)
+        served = serve(style(Recorder(on_message=echo)), connect=packets)
         for _ in range(3):
             messages = [str(number) for number in range(16)]
             served.peer.send(*messages)
             assert served.peer.read() == b"".join(frame(0x1, message.encode()) for message in messages)
 
     def test_answers_and_pongs_leave_in_one_write(self, serve, style):
-        served = serve(style(Recorder(on_message=echo)), sockets=packets)
+        served = serve(style(Recorder(on_message=echo)), connect=packets)
         gevent.sleep(0)
         served.peer.write(client_frame(0x1, b"a") + client_frame(0x9) + client_frame(0x1, b"b"))
         assert sorted(map(str, events_of(served.peer.read()))) == sorted(["a", "b", str(Pong(b""))])
 
     @both_pollers
     def test_what_many_send_to_another_in_one_turn_leaves_in_one_write(self, serve, style):
-        other = serve(Recorder(), sockets=packets)
+        other = serve(Recorder(), connect=packets)
         senders = [serve(style(Recorder(on_message=lambda _, text: other.session.send(text)))) for _ in range(3)]
         gevent.sleep(0.001)
         for sender in senders:
@@ -134,7 +134,7 @@ class TestWhenItLeaves:
             for member in members:
                 member.session.offer(frame(0x1, text.encode()))
 
-        members = [serve(Recorder(), sockets=packets) for _ in range(20)]
+        members = [serve(Recorder(), connect=packets) for _ in range(20)]
         sender = serve(style(Recorder(on_message=publish)))
         gevent.sleep(0.001)
         sender.peer.send(*"abc")
@@ -142,7 +142,7 @@ class TestWhenItLeaves:
             assert member.peer.read() == frame(0x1, b"a") + frame(0x1, b"b") + frame(0x1, b"c")
 
     def test_outside_of_a_turn_it_leaves_by_itself(self, serve, style):
-        served = serve(style(Recorder()), sockets=packets)
+        served = serve(style(Recorder()), connect=packets)
         served.session.send("a")
         assert served.peer.read() == frame(0x1, b"a")
         gevent.spawn(served.session.send, "b")
@@ -151,7 +151,7 @@ class TestWhenItLeaves:
         assert served.peer.read() == frame(0x1, b"c")
 
     def test_outside_of_a_turn_it_leaves_in_one_write_when_the_greenlet_waits(self, serve, style):
-        served = serve(style(Recorder()), sockets=packets)
+        served = serve(style(Recorder()), connect=packets)
         for text in "abc":
             served.session.send(text)
         assert served.peer.read() == frame(0x1, b"a") + frame(0x1, b"b") + frame(0x1, b"c")
@@ -167,7 +167,7 @@ class TestWhenItLeaves:
             session.send("after")
 
         go_on, go_on_again = gevent.event.Event(), gevent.event.Event()
-        served = serve(style(Recorder(**{name: act})), sockets=packets)
+        served = serve(style(Recorder(**{name: act})), connect=packets)
         served.peer.send("message")
         assert served.peer.read() == frame(0x1, b"before")
         go_on.set()
@@ -191,7 +191,7 @@ class TestWhenItLeaves:
 class TestBackpressure:
     @both_pollers
     def test_send_waits_until_the_client_reads(self, serve, style):
-        served = serve(style(Recorder()), SOON, sockets=narrow)
+        served = serve(style(Recorder()), SOON, connect=narrow)
         sender = Sender(served)
         sender.wait_until_blocked()
         assert served.peer.events(100) == [CHUNK] * 100
@@ -204,7 +204,7 @@ class TestBackpressure:
                 session.send(CHUNK + b"%d" % number)
 
         recorder = Recorder(on_message=flood)
-        served = serve(style(recorder), SOON, sockets=narrow)
+        served = serve(style(recorder), SOON, connect=narrow)
         served.peer.send("flood", "flood")
         wait_until(lambda: served.session.buffered >= QUEUE)
         assert recorder.messages == ["flood"]
@@ -212,7 +212,7 @@ class TestBackpressure:
         assert served.peer.events(200) == expected * 2
 
     def test_many_senders_go_on(self, serve, style):
-        served = serve(style(Recorder()), SOON, sockets=narrow)
+        served = serve(style(Recorder()), SOON, connect=narrow)
         senders = [Sender(served, 20) for _ in range(10)]
         senders[0].wait_until_blocked()
         assert served.peer.events(200) == [CHUNK] * 200
@@ -220,7 +220,7 @@ class TestBackpressure:
         assert [sender.sent for sender in senders] == [20] * 10
 
     def test_the_queue_is_never_longer_than_one_message_more(self, serve, style):
-        served = serve(style(Recorder()), SOON, sockets=narrow)
+        served = serve(style(Recorder()), SOON, connect=narrow)
         senders = [Sender(served, 20) for _ in range(10)]
         most = 0
         while not all(sender.greenlet.dead for sender in senders):
@@ -230,7 +230,7 @@ class TestBackpressure:
         assert QUEUE <= most < QUEUE + SMALL + 10
 
     def test_buffered_is_what_has_not_left(self, serve):
-        served = serve(Recorder(), SOON, sockets=narrow)
+        served = serve(Recorder(), SOON, connect=narrow)
         assert served.session.buffered == 0
         served.session.send("12345678")
         assert served.session.buffered == 10
@@ -252,7 +252,7 @@ class TestBackpressure:
                     served.session.send(CHUNK)
             return gevent.event.Event().wait(0.1)
 
-        served = serve(Recorder(), SOON, sockets=narrow)
+        served = serve(Recorder(), SOON, connect=narrow)
         greenlet = gevent.spawn(send_for_a_moment)
         wait_until(lambda: served.session.buffered >= QUEUE)
         gevent.sleep(0.02)
@@ -262,7 +262,7 @@ class TestBackpressure:
         assert greenlet.get() is False  # Anything else that wakes it makes gevent raise InvalidSwitchError.
 
     def test_what_was_given_up_is_not_sent_in_part(self, serve):
-        served = serve(Recorder(), SOON, sockets=narrow)
+        served = serve(Recorder(), SOON, connect=narrow)
         sender = Sender(served)
         sender.wait_until_blocked()
         with pytest.raises(gevent.Timeout), gevent.Timeout(0.01):
@@ -274,21 +274,16 @@ class TestBackpressure:
         assert {*messages} <= {CHUNK, b"x" * SMALL}
         assert close == Close(1000)
 
-    def test_messages_wait_while_their_answers_do(self, serve):
-        recorder = Recorder(on_message=lambda session, message: session.send(CHUNK))
-        served = serve(recorder, Settings(receive_queue=4), sockets=narrow)
-        count = 0
-        while count < 300 and served.session.buffered == 0:
-            served.peer.send("give me more")
-            count += 1
-            gevent.sleep(0)
-        assert served.session.buffered
-        had = len(recorder.messages)
-        for _ in range(4):
+    def test_messages_wait_while_the_answer_to_another_does(self, serve):
+        recorder = Recorder(on_message=lambda session, message: session.send(CHUNK * 20))
+        served = serve(recorder, Settings(receive_queue=4), connect=narrow)
+        served.peer.send("give me much")
+        wait_until(lambda: served.session.buffered)
+        for _ in range(9):
             served.peer.send("give me more")
             gevent.sleep(0.001)
-        assert len(recorder.messages) == had
-        assert served.peer.events(count + 4) == [CHUNK] * (count + 4)
+        assert recorder.messages == ["give me much"]
+        assert served.peer.events(10) == [CHUNK * 20] * 10
 
     def test_messages_that_waited_come_whoever_makes_room(self, serve):
         # Not only when the system says that there is room: another greenlet that sends may find it first.
@@ -298,7 +293,7 @@ class TestBackpressure:
             return len(recorder.messages) == 4
 
         recorder = Recorder(on_message=lambda session, message: session.send(CHUNK * 20))
-        served = serve(recorder, Settings(receive_queue=2), sockets=narrow)
+        served = serve(recorder, Settings(receive_queue=2), connect=narrow)
         served.peer.send("one")
         wait_until(lambda: served.session.buffered)
         served.peer.send("two", "three", "four")
@@ -307,8 +302,35 @@ class TestBackpressure:
         wait_until(make_room)
         assert recorder.messages == ["one", "two", "three", "four"]
 
+    def test_reading_goes_on_whoever_makes_room(self, serve):
+        def act(session, message):
+            if message == "a":
+                go_on.wait()
+            elif message == "b":
+                session.send(CHUNK * 20)
+                gevent.sleep(0)
+
+        def make_room() -> bool:
+            served.peer.read_now()
+            if not served.session.buffered:
+                return True
+            served.session.send(b"")
+            return False
+
+        go_on = gevent.event.Event()
+        recorder = Recorder(on_message=act)
+        served = serve(recorder, Settings(receive_queue=1), connect=narrow)
+        served.peer.send("a", "b")
+        wait_until(lambda: recorder.messages)
+        gevent.sleep(0.001)  # "b" fills the queue, so that nothing more is read.
+        go_on.set()
+        wait_until(lambda: recorder.returned == 3)
+        wait_until(make_room)
+        served.peer.send("c")
+        wait_until(lambda: recorder.messages == ["a", "b", "c"])
+
     def test_a_thread_waits_too(self, serve):
-        served = serve(Recorder(), SOON, sockets=narrow)
+        served = serve(Recorder(), SOON, connect=narrow)
         sending = in_thread(lambda: [served.session.send(CHUNK) for _ in range(100)])
         wait_until(lambda: served.session.buffered >= QUEUE)
         assert served.peer.events(100) == [CHUNK] * 100
@@ -318,7 +340,7 @@ class TestBackpressure:
 class TestTheEndOfASlowClient:
     def test_close_returns_at_once_and_the_end_comes_in_time(self, serve, style):
         recorder = Recorder()
-        served = serve(style(recorder), SOON, sockets=narrow)
+        served = serve(style(recorder), SOON, connect=narrow)
         sender = Sender(served)
         sender.wait_until_blocked()
         served.session.close(4000)
@@ -337,14 +359,14 @@ class TestTheEndOfASlowClient:
             session.close()
 
         recorder = Recorder(on_message=flood_and_close)
-        served = serve(style(recorder), SOON, sockets=narrow)
+        served = serve(style(recorder), SOON, connect=narrow)
         served.peer.send("go")
         assert recorder.event.cause is CloseCause.SERVER_CLOSED
         served.wait()
 
     @pytest.mark.parametrize("end", ["leave", "reset", "end_output"])
     def test_who_waits_in_send_learns_of_the_end(self, serve, style, end):
-        served = serve(style(Recorder(on_message=lambda session, message: send_many(session))), SOON, sockets=narrow)
+        served = serve(style(Recorder(on_message=lambda session, message: send_many(session))), SOON, connect=narrow)
         sender = Sender(served)
         served.peer.send("go")
         sender.wait_until_blocked()
@@ -353,8 +375,18 @@ class TestTheEndOfASlowClient:
         assert served.event.cause is CloseCause.NETWORK_LOST
         served.wait()
 
+    def test_who_never_waits_learns_that_the_connection_is_broken(self, serve, style):
+        served = serve(style(Recorder()), SOON, connect=narrow)
+        served.session.send(CHUNK)
+        gevent.sleep(0.001)
+        served.peer.reset()
+        with pytest.raises(ConnectionClosed) as closed:
+            for _ in range(10_000):
+                served.session.send(CHUNK)
+        assert closed.value.event.cause is CloseCause.NETWORK_LOST
+
     def test_what_was_sent_before_the_client_closed_is_written_if_it_reads(self, serve, style):
-        served = serve(style(Recorder()), SOON, sockets=narrow)
+        served = serve(style(Recorder()), SOON, connect=narrow)
         sender = Sender(served)
         sender.wait_until_blocked()
         served.peer.start_close()
@@ -362,7 +394,7 @@ class TestTheEndOfASlowClient:
         assert events == [CHUNK] * sender.sent + [Close(1000)]
 
     def test_pings_of_who_does_not_read_cost_no_memory(self, serve, style):
-        served = serve(style(Recorder()), sockets=narrow)
+        served = serve(style(Recorder()), connect=narrow)
         pings = client_frame(0x9, bytes(125)) * 1000
         most = 0
         for _ in range(20):
@@ -386,7 +418,7 @@ class TestOffer:
 
     def test_never_waits_and_closes_who_is_too_slow(self, serve, style):
         recorder = Recorder()
-        served = serve(style(recorder), SOON, sockets=narrow)
+        served = serve(style(recorder), SOON, connect=narrow)
         while served.session.close_event is None:
             served.session.offer(frame(0x2, CHUNK))
         event = recorder.event
@@ -395,7 +427,7 @@ class TestOffer:
         served.session.offer(frame(0x2, CHUNK))
 
     def test_asks_the_system_before_it_calls_somebody_slow(self, serve):
-        served = serve(Recorder(), SOON, sockets=narrow)
+        served = serve(Recorder(), SOON, connect=narrow)
         while served.session.buffered < QUEUE:
             served.session.offer(frame(0x2, CHUNK))
         served.session.offer(frame(0x1, b"last"))
@@ -405,14 +437,13 @@ class TestOffer:
 
     def test_ignores_a_session_that_is_over(self, serve, style):
         served = serve(style(Recorder()))
-        served.peer.leave()
-        served.wait()
+        served.leave()
         served.session.offer(frame(0x1, b"late"))
         assert served.session.buffered == 0
 
     def test_raises_nothing_when_the_connection_turns_out_to_be_broken(self, serve, style):
         recorder = Recorder()
-        served = serve(style(recorder), SOON, sockets=narrow)
+        served = serve(style(recorder), SOON, connect=narrow)
         gevent.sleep(0.001)
         while served.session.buffered < QUEUE:
             served.session.offer(frame(0x2, CHUNK))

@@ -12,7 +12,7 @@ import gevent
 import pytest
 from gevent.monkey import get_original
 
-from tests.support.loop import tcp
+from tests.support.loop import tcp_sockets
 from tests.support.wsgi import PATIENCE, in_thread, wait_until
 from wsmiddleware.loop.poller import EpollPoller, Poller, WatcherPoller, make_poller
 from wsmiddleware.loop.streams import READABLE, WRITABLE
@@ -62,7 +62,7 @@ def polling(request) -> Iterator[Polling]:
 
 @pytest.fixture
 def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
-    ours, peer = tcp()
+    ours, peer = tcp_sockets()
     ours.setblocking(False)
     with ours, peer:
         yield ours, peer

@@ -16,7 +16,7 @@ import gevent.socket
 import gevent.ssl
 import pytest
 
-from tests.support.wsgi import PATIENCE, client_context, in_thread, read_now, server_context, wait_until
+from tests.support.wsgi import PATIENCE, client_context, in_thread, out_buffer, read_now, server_context, wait_until
 from wsmiddleware.loop.streams import PlainStream, Stream, TLSStream
 
 
@@ -42,15 +42,17 @@ def plain(pair: Callable[[], tuple[socket.socket, socket.socket]]) -> Ends:
 def tls_sockets(gevents: bool) -> tuple[ssl.SSLSocket, ssl.SSLSocket]:
     """Return a server's socket, of gevent or of the standard library, and a client's one that tells a truncated end."""
     ours, theirs = tcp_sockets()
+    context = server_context(gevent.ssl.SSLContext if gevents else ssl.SSLContext)
+    context.num_tickets = 0  # A client that closes without having read them resets the connection.
     handshake = in_thread(
         client_context().wrap_socket, theirs, server_hostname="localhost", suppress_ragged_eofs=False
     )
     if gevents:
         sock = gevent.socket.socket(fileno=ours.detach())
-        server = server_context(gevent.ssl.SSLContext).wrap_socket(sock, server_side=True)
+        server = context.wrap_socket(sock, server_side=True)
     else:
         ours.settimeout(PATIENCE)
-        server = server_context(ssl.SSLContext).wrap_socket(ours, server_side=True)
+        server = context.wrap_socket(ours, server_side=True)
     return server, handshake()
 
 
@@ -138,7 +140,7 @@ class TestReading:
 
 class TestWriting:
     def test_sends(self, ends):
-        assert ends.stream.write(bytearray(b"data")) == 4
+        assert ends.stream.write(out_buffer(b"data")) == 4
         assert ends.peer.recv(100) == b"data"
 
     @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
@@ -148,28 +150,28 @@ class TestWriting:
 
     def test_takes_what_goes_and_never_waits(self, ends):
         data = os.urandom(1 << 14) * 1024
-        left = bytearray(data)
+        left = out_buffer(data)
         while count := ends.stream.write(left):
-            del left[:count]
+            left.consume(count)
         assert 0 < len(left) < len(data)
-        del left[: ends.stream.write_frame(bytes(left[:10]), bytes(left[10:]))]
-        assert left
+        left.consume(ends.stream.write_frame(bytes(left)[:10], bytes(left)[10:]))
+        assert len(left) > 0
         received = in_thread(receive_to_the_end, ends.peer)
-        while left:
+        while len(left):
             select.select([], [ends.stream.fd], [], PATIENCE)
-            del left[: ends.stream.write(left)]
+            left.consume(ends.stream.write(left))
         ends.stream.end_output()
         assert received() == data
 
     def test_raises_when_the_peer_has_gone(self, ends):
         ends.peer.close()
         with pytest.raises(OSError):
-            wait_until(lambda: ends.stream.write(bytearray(b"x")) == 0)
+            wait_until(lambda: ends.stream.write(out_buffer(b"x")) == 0)
 
 
 class TestEndOfOutput:
     def test_shows_the_peer_an_orderly_end(self, ends):
-        ends.stream.write(bytearray(b"last words"))
+        ends.stream.write(out_buffer(b"last words"))
         ends.stream.end_output()
         # This client's socket of TLS raises SSLEOFError if the end is not signed by the server (close_notify).
         assert receive_to_the_end(ends.peer) == b"last words"
@@ -185,7 +187,7 @@ class TestEndOfOutput:
     def test_after_the_peer_s_end(self, ends):
         end_output(ends.peer)
         assert read(ends.stream) == b""
-        ends.stream.write(bytearray(b"last words"))
+        ends.stream.write(out_buffer(b"last words"))
         ends.stream.end_output()
         assert receive_to_the_end(ends.peer) == b"last words"
         ends.peer.close()
@@ -195,7 +197,7 @@ class TestEndOfOutput:
         # The case of a message that is too big: if the rest were not read, the last words would be lost in a reset.
         sending = in_thread(ends.peer.sendall, b"x" * (4 << 20))
         wait_until(lambda: is_readable(ends.stream))
-        ends.stream.write(bytearray(b"too big"))
+        ends.stream.write(out_buffer(b"too big"))
         ends.stream.end_output()
         came = in_thread(lambda: (sending(), receive_to_the_end(ends.peer), ends.peer.close())[1])
         assert set(read_to_the_end(ends.stream)) <= {ord("x")}
@@ -304,6 +306,28 @@ class TestTLSStream:
         stream.close()
         peer.close()
 
+    @pytest.mark.parametrize("gevents", [False, True])
+    def test_gives_up_what_it_holds_at_the_end_of_output(self, gevents):
+        server, peer = tls_sockets(gevents)
+        peer.sendall(b"1234567890")
+        assert server.recv(4) == b"1234"
+        stream = TLSStream(server)
+        stream.end_output()
+        assert read_now(stream) is None
+        assert not stream.has_buffered()
+        assert receive_to_the_end(peer) == b""
+        peer.close()
+        assert read(stream) == b""
+        stream.close()
+
+    def test_takes_nothing_for_data_that_comes_after_tls(self, tls_ends):
+        end_output(tls_ends.peer)
+        assert read(tls_ends.stream) == b""
+        tls_ends.stream.end_output()
+        socket.socket.sendall(tls_ends.peer, b"not encrypted")
+        wait_until(lambda: is_readable(tls_ends.stream))
+        assert read_now(tls_ends.stream) is None
+
     def test_hides_no_whole_record(self, tls_ends):
         for _ in range(20):
             tls_ends.peer.sendall(b"x" * 100)
@@ -321,7 +345,7 @@ class TestTLSStream:
         gc.collect()
         peer.sendall(b"ping")
         assert read(stream) == b"ping"
-        stream.write(bytearray(b"pong"))
+        stream.write(out_buffer(b"pong"))
         assert peer.recv(100) == b"pong"
         stream.close()
         peer.close()

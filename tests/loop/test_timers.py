@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wsmiddleware.loop.timers import RESOLUTION, Timers
@@ -25,6 +25,7 @@ def test_an_item_is_due_once():
     assert timers.next() is None
 
 
+@settings(max_examples=50, deadline=None)
 @given(TIMES)
 def test_an_item_is_due_at_its_time_or_shortly_after(when):
     timers: Timers[str] = Timers()
@@ -36,6 +37,7 @@ def test_an_item_is_due_at_its_time_or_shortly_after(when):
     assert timers.due(at) == ["item"]
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.lists(TIMES, min_size=1))
 def test_next_is_when_the_first_is_due(times):
     timers: Timers[int] = Timers()
@@ -49,6 +51,7 @@ def test_next_is_when_the_first_is_due(times):
     assert all(times[number] <= at for number in first)
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.lists(TIMES), st.lists(TIMES))
 def test_all_is_due_in_the_end_and_once(times, moments):
     timers: Timers[int] = Timers()

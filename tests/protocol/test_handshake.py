@@ -230,6 +230,17 @@ class TestRefused:
             "Name subprotocols with letters, digits, '.' and '-', and put commas between them."
         )
 
+    @pytest.mark.parametrize("body", [{"CONTENT_LENGTH": "5"}, {"HTTP_TRANSFER_ENCODING": "chunked"}], ids=repr)
+    def test_for_a_body(self, body):
+        """Its bytes would pass for frames that came early."""
+        assert refusal(environ() | body, "400 Bad Request") == (
+            "Expected a handshake without a body, found one. Send no Content-Length."
+        )
+
+    @pytest.mark.parametrize("length", ["", "0"])
+    def test_for_no_body_that_is_empty(self, length):
+        assert isinstance(shake(environ() | {"CONTENT_LENGTH": length}), Accepted)
+
     def test_for_the_first_fault_there_is(self):
         """A request with all that can be wrong, put right one by one."""
         right = environ(sec_websocket_protocol="chat")

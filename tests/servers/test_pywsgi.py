@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import ssl
 from functools import partial, wraps
+from io import BytesIO
 
 import gevent.socket
 import gevent.ssl
@@ -15,6 +17,7 @@ from tests.support.wsgi import (
     ACCEPT,
     PATIENCE,
     UPGRADE,
+    Client,
     Echo,
     Server,
     assert_echoes,
@@ -72,7 +75,7 @@ class TestTheAnswer:
                 takeover.accept(ACCEPT)
             except OSError as error:
                 errors.append(error)
-            return []
+            return takeover.finish()
 
         with Server(application, tls=tls) as server:
             before = open_sockets()
@@ -162,6 +165,20 @@ class TestTheConnection:
             assert client.receive(5) == b"early"
             assert_echoes(client)
         assert [type(stream) for stream in streams] == [TLSStream]
+        assert server.error_log.getvalue() == ""
+
+    def test_may_be_of_a_unix_socket(self, tmp_path):
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(tmp_path / "socket"))
+        listener.listen()
+        listener.setblocking(False)
+        with Server(Echo(), listener=listener) as server, socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(PATIENCE)
+            sock.connect(str(tmp_path / "socket"))
+            with Client(sock) as client:
+                upgrade(client, UPGRADE + b"early")
+                assert client.receive(5) == b"early"
+                assert_echoes(client)
         assert server.error_log.getvalue() == ""
 
     @plain_and_tls
@@ -334,6 +351,24 @@ class TestAWrappedStartResponse:
             assert_echoes(client)
         assert server.error_log.getvalue() == ""
         assert server.access_log.getvalue().count('" 101 ') == 1
+
+    def test_is_no_obstacle_when_the_environ_has_another_body(self):
+        echo = Echo()
+
+        def middleware(environ, start_response):
+            environ["wsgi.input"] = BytesIO()
+            return echo(environ, start_response)
+
+        with Server(by_a_closure(middleware)) as server, server.connect() as client:
+            upgrade(client, UPGRADE + b"early")
+            assert client.receive(5) == b"early"
+            assert_echoes(client)
+
+    def test_is_no_obstacle_when_the_environ_of_an_odd_request_is_a_copy(self):
+        application = by_a_closure_over_a_copy_of_the_environ(Echo())
+        with Server(application) as server, server.connect() as client:
+            upgrade(client, upgrade_request(connection="keep-alive, Upgrade", upgrade="websocket, foo"))
+            assert_echoes(client)
 
     def test_several_times_is_no_obstacle(self):
         application = Echo()

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 import struct
 from collections.abc import Callable, Mapping
 from contextvars import Context
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+import gevent
 import gevent.socket
+import gevent.ssl
 import pytest
 
 from tests.support.wire import client_end, take
-from tests.support.wsgi import PATIENCE, wait_until
+from tests.support.wsgi import PATIENCE, authority, server_context, wait_until
 from wsmiddleware.exceptions import ConnectionClosed
 from wsmiddleware.loop.callbacks import CallbackChannel
 from wsmiddleware.loop.channel import Channel, Settings
 from wsmiddleware.loop.conversation import ConversationChannel
 from wsmiddleware.loop.loop import Loop
 from wsmiddleware.loop.poller import EpollPoller, WatcherPoller
-from wsmiddleware.loop.streams import PlainStream
+from wsmiddleware.loop.streams import PlainStream, Stream, TLSStream
 from wsmiddleware.protocol.close import Close, CloseEvent
 from wsmiddleware.protocol.connection import Event, Ping
 from wsmiddleware.session import Session
@@ -30,15 +33,15 @@ both_pollers = pytest.mark.parametrize("loop", [EpollPoller, WatcherPoller], ind
 """For tests that are to run with each poller."""
 
 Message: TypeAlias = str | bytes
-Sockets: TypeAlias = tuple[socket.socket, socket.socket]
-"""The server's end and the client's."""
+Ends: TypeAlias = tuple[Stream, socket.socket]
+"""The server's end of a connection and the client's."""
 
 SMALL = 4096
 """Bytes of a buffer that is soon full. (Linux takes twice as many.)"""
 
 
-def tcp(buffer: int | None = None) -> Sockets:
-    """Return both ends of a TCP connection; *buffer* is the size of their buffers."""
+def tcp_sockets(buffer: int | None = None) -> tuple[socket.socket, socket.socket]:
+    """Return the ends of a TCP connection; *buffer* is the size of their buffers."""
     client = socket.socket()
     with socket.socket() as listener:
         if buffer is not None:
@@ -51,21 +54,43 @@ def tcp(buffer: int | None = None) -> Sockets:
         return listener.accept()[0], client
 
 
-def narrow() -> Sockets:
+def tcp(buffer: int | None = None) -> Ends:
+    """Return a TCP connection; *buffer* is the size of its buffers."""
+    ours, theirs = tcp_sockets(buffer)
+    return PlainStream(ours.detach()), theirs
+
+
+def narrow() -> Ends:
     """Return a TCP connection that does not hold much on its way."""
     return tcp(SMALL)
 
 
-def packets() -> Sockets:
+def packets() -> Ends:
     """Return a connection that keeps the boundaries of writes: what is written at once arrives at once, and alone."""
-    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    return PlainStream(ours.detach()), theirs
+
+
+def tls(buffer: int | None = None) -> Ends:
+    """Return a TLS connection."""
+    ours, theirs = tcp_sockets(buffer)
+    context = gevent.ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    authority().configure_trust(context)
+    client = gevent.socket.socket(fileno=theirs.detach())
+    handshake = gevent.spawn(context.wrap_socket, client, server_hostname="localhost")
+    server = gevent.socket.socket(fileno=ours.detach())
+    server = server_context(gevent.ssl.SSLContext).wrap_socket(server, server_side=True)
+    return TLSStream(server), handshake.get()
 
 
 class Peer:
     """A session's client. It waits as gevent does, so that the loop runs meanwhile."""
 
-    def __init__(self, sock: socket.socket) -> None:
-        self.socket = gevent.socket.socket(sock.family, sock.type, fileno=sock.detach())
+    def __init__(self, sock: Any) -> None:
+        """*sock* is a socket of the standard library or of gevent."""
+        if isinstance(sock, socket.socket):
+            sock = gevent.socket.socket(sock.family, sock.type, fileno=sock.detach())
+        self.socket: Any = sock
         self.socket.settimeout(PATIENCE)
         self.protocol = client_end(max_message_size=1 << 26)
 
@@ -258,6 +283,15 @@ class Served:
         wait_until(lambda: self.done)
         assert self.done == [self.channel]
 
+    def leave(self) -> None:
+        """Let the client leave, and wait until all is over."""
+        self.peer.leave()
+        self.wait()
+
+    def wait_closed(self) -> None:
+        """Wait until the descriptor is closed."""
+        wait_until(lambda: self.channel.fd < 0)
+
     @property
     def event(self) -> CloseEvent:
         """Wait for the close event."""
@@ -280,21 +314,20 @@ class Service:
         settings: Settings = Settings(),  # noqa: B008  it is immutable
         *,
         early: bytes = b"",
-        sockets: Callable[[], Sockets] = tcp,
+        connect: Callable[[], Ends] = tcp,
         params: Mapping[str, object] | None = None,
     ) -> Served:
         """Begin a session: a conversation if *endpoint* can be called, else with callbacks."""
-        ours, theirs = sockets()
+        stream, client = connect()
         done: list[Channel] = []
         channel: CallbackChannel | ConversationChannel
-        stream = PlainStream(ours.detach())
         if callable(endpoint):
             channel = ConversationChannel(self.loop, stream, settings, done.append, endpoint, params or {}, Context())
         else:
             channel = CallbackChannel(self.loop, stream, settings, done.append, endpoint, Context())
         session = Session(channel, environ={}, params=params or {}, subprotocol=None, remote_address="")
         channel.session = session
-        served = Served(channel, session, Peer(theirs), done)
+        served = Served(channel, session, Peer(client), done)
         self.served.append(served)
         channel.start(early)
         return served

@@ -73,7 +73,9 @@ class Talk:
         self.client = client
         client.send(handshake(path, fields))
         self.head = client.receive_head()
-        assert self.head.startswith(b"HTTP/1.1 101 Switching Protocols\r\n"), self.head
+        if not self.head.startswith(b"HTTP/1.1 101 Switching Protocols\r\n"):
+            client.close()
+            raise AssertionError(f"expected a session, found {self.head!r}")
 
     def __enter__(self) -> Talk:
         return self

@@ -107,7 +107,7 @@ def hear(connection: Connection, *chunks: bytes) -> Events:
 def take(connection: Connection) -> bytes:
     """Return what is to be written, and note that it has been."""
     written = bytes(connection.out)
-    del connection.out[:]
+    connection.out.clear()
     return written
 
 

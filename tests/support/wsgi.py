@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import functools
+import gc
 import os
 import socket
 import ssl
@@ -30,6 +31,7 @@ from gevent.pywsgi import WSGIHandler, WSGIServer
 from wsmiddleware.exceptions import ConnectionUnavailable
 from wsmiddleware.loop.streams import Stream
 from wsmiddleware.loop.system import ReadBuffer
+from wsmiddleware.protocol.wire import OutBuffer
 from wsmiddleware.servers import Takeover, find
 
 if TYPE_CHECKING:
@@ -112,8 +114,12 @@ class Server:
         tls: bool = False,
         context: type[ssl.SSLContext] = gevent.ssl.SSLContext,
         handler_class: type[WSGIHandler] = WSGIHandler,
+        listener: Any = ("127.0.0.1", 0),
     ) -> None:
-        """*context* is the class of the TLS context: ``ssl.SSLContext`` for sockets of the standard library."""
+        """*context* is the class of the TLS context: ``ssl.SSLContext`` for sockets of the standard library.
+
+        *listener* is an address or a listening socket.
+        """
         self.access_log = StringIO()
         self.error_log = StringIO()
         """What the server writes there, and the tracebacks of greenlets."""
@@ -124,6 +130,7 @@ class Server:
         self._context = context
         self._application = application
         self._handler_class = handler_class
+        self._listener = listener
         self._started = Event()
         self._left_over = False
         self._thread = Thread(target=self._run, daemon=True)
@@ -151,7 +158,7 @@ class Server:
         self._stop = gevent.event.Event()
         options: dict[str, Any] = {"ssl_context": server_context(self._context)} if self._tls else {}
         server = WSGIServer(
-            ("127.0.0.1", 0),
+            self._listener,
             self._application,
             spawn=self.greenlets,
             log=self.access_log,
@@ -160,11 +167,13 @@ class Server:
             **options,
         )
         server.start()
-        self.port = server.socket.getsockname()[1]
+        if isinstance(server.address, tuple):
+            self.port = server.address[1]
         self._started.set()
         self._stop.wait()
         server.stop()
         self._left_over = not hub.join(PATIENCE)
+        gc.collect()  # Sockets of gevent that are found to be garbage later could not be closed without their loop.
         hub.destroy(destroy_loop=True)
 
 
@@ -263,7 +272,7 @@ class Echo:
             while data != b"":
                 if data is None and not stream.has_buffered():
                     gevent.socket.wait_read(stream.fd, timeout=PATIENCE)
-                while data and (data := data[stream.write(bytearray(data)) :]):
+                while data and (data := data[stream.write(out_buffer(data)) :]):
                     gevent.socket.wait_write(stream.fd, timeout=PATIENCE)
                 data = read_now(stream)
             stream.end_output()
@@ -271,6 +280,13 @@ class Echo:
             pass
         finally:
             stream.close()
+
+
+def out_buffer(data: bytes) -> OutBuffer:
+    """Return *data* as what streams write."""
+    out = OutBuffer()
+    out.extend(data)
+    return out
 
 
 def read_now(stream: Stream) -> bytes | None:
@@ -302,9 +318,11 @@ def wait_until_readable(fd: int) -> None:
 
 def diagnosis_of(environ: WSGIEnvironment, start_response: StartResponse) -> str:
     """Return why there is no connection to be found."""
-    with pytest.raises(ConnectionUnavailable) as raised:
-        find(environ, start_response)
-    return raised.value.diagnosis
+    try:
+        takeover = find(environ, start_response)
+    except ConnectionUnavailable as unavailable:
+        return unavailable.diagnosis
+    raise AssertionError(f"expected no connection, found that of {takeover.server}")
 
 
 def open_sockets() -> set[str]:

@@ -87,16 +87,25 @@ class CallbackChannel(Channel):
 
     def _work(self) -> None:
         """Make all calls that are due. May be parked in each of them."""
-        session = self.session
         if not self._opened:
             self._opened = True
-            self.call_endpoint(self._callbacks.on_open, (session,))
+            self._call(self._callbacks.on_open)
+        session = self.session
         on_message = self._callbacks.on_message
         while not self._backlog or self.close_event is not None:
             message = self.next_message()
             if message is None:
                 break
-            self.call_endpoint(on_message, (session, message))
+            try:
+                on_message(session, message)
+            except BaseException as error:
+                self.endpoint_raised(error)
         if self.close_event is not None and not self._told:
             self._told = True
-            self.call_endpoint(self._callbacks.on_close, (session, self.close_event))
+            self._call(self._callbacks.on_close, self.close_event)
+
+    def _call(self, callback: Callable[..., None], *arguments: object) -> None:
+        try:
+            callback(self.session, *arguments)
+        except BaseException as error:
+            self.endpoint_raised(error)

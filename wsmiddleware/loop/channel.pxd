@@ -4,6 +4,7 @@ from wsmiddleware.loop.system cimport ReadBuffer, monotonic
 from wsmiddleware.loop.loop cimport Loop, Member
 from wsmiddleware.loop.streams cimport Stream
 from wsmiddleware.protocol.connection cimport Connection
+from wsmiddleware.protocol.wire cimport OutBuffer
 
 cdef int _OPEN, READABLE, WRITABLE
 
@@ -32,6 +33,7 @@ cdef class Channel(Member):
     cdef object _cause
     cdef object _error
     cdef object _deadline
+    cdef double _idle_timeout
     cdef bint _output_ended
     cdef list _end_callbacks
 
@@ -40,6 +42,8 @@ cdef class Channel(Member):
     cdef double _last_out
     cdef double _last_message
 
+    @cython.locals(out=OutBuffer, written=Py_ssize_t)
+    cpdef flush(self)
     cpdef start(self, bytes early)
     cpdef send_text(self, data)
     cpdef send_binary(self, data)
@@ -48,12 +52,11 @@ cdef class Channel(Member):
     cpdef wake(self)
     cpdef next_message(self)
     cpdef fill_inbox(self)
-    cpdef call_endpoint(self, function, arguments)
+    cpdef endpoint_raised(self, error)
     cpdef tell_error(self, error)
     cpdef done(self)
     cpdef bint endpoint_is_done(self)
     cdef _expect_open(self)
-    cdef _endpoint_raised(self, error)
     @cython.locals(buffer=ReadBuffer, size=Py_ssize_t)
     cdef _read(self)
     cdef _resume(self)
@@ -65,6 +68,7 @@ cdef class Channel(Member):
     cdef _decide(self, cause, error=*)
     cdef _fail(self, cause, reason)
     cdef _lose(self, error)
+    cdef _cannot_write(self, error)
     cdef _end(self)
     cdef _run_end_callbacks(self)
     cdef _end_output(self)

@@ -92,6 +92,7 @@ class Channel(Member):
         "_cause",
         "_error",
         "_deadline",
+        "_idle_timeout",
         "_output_ended",
         "_end_callbacks",
         "_began",
@@ -132,6 +133,7 @@ class Channel(Member):
         self._cause: CloseCause | None = None
         self._error: BaseException | None = None
         self._deadline: float | None = None
+        self._idle_timeout = settings.idle_timeout or 0.0
         self._output_ended = False
         self._end_callbacks: list[Callable[[], None]] = []
 
@@ -169,14 +171,14 @@ class Channel(Member):
         """Send a whole frame, without waiting: a session whose queue is full is closed for being too slow."""
         if self._protocol.state != _OPEN:
             return
-        if self.buffered >= self._send_queue:
+        if len(self._protocol.out) >= self._send_queue:
             self.flush()
-            if self.buffered >= self._send_queue:
+            if len(self._protocol.out) >= self._send_queue and not self._is_broken():
                 self._fail(
                     CloseCause.SLOW_CONSUMER,
                     f"expected at most {self._send_queue} bytes waiting to be read, found {self.buffered}",
                 )
-            if self._protocol.state != _OPEN:
+            if self._protocol.state != _OPEN or self._is_broken():
                 return
         self._protocol.send_frame(frame)
         self._sent_message()
@@ -225,19 +227,16 @@ class Channel(Member):
     def flush(self) -> None:
         """Write as much as the system takes."""
         out = self._protocol.out
-        if out and self.fd >= 0:
+        if out and self.fd >= 0 and not self.loop.closed:
             try:
                 written = self._stream.write(out)
-            except ConnectionError as error:
+            except OSError as error:
                 self._cannot_write(error)
                 return
-            except OSError as error:
-                self._lose(error)
-                return
             if written:
-                del out[:written]
+                out.consume(written)
                 self._last_out = monotonic()
-            if self._backlog and not out and self._inbox:
+            if self._backlog and not out and (self._inbox or self._paused):
                 self.wake()  # Messages have waited for this.
             self._backlog = bool(out)
             if not out and self._owed_pong is not None:
@@ -306,17 +305,18 @@ class Channel(Member):
         self._paused = True
         self._set_interest()
 
-    def call_endpoint(self, function: Callable[..., object], arguments: tuple[object, ...]) -> None:
-        """Call the user's code with *arguments*. What it raises ends the session."""
-        try:
-            function(*arguments)
-        except ConnectionClosed as closed:
-            if self._protocol.state == _OPEN:  # Another session's, for this one is not closed.
-                self._endpoint_raised(closed)
-        except GreenletExit:  # Somebody has killed the greenlet: an orderly end.
+    def endpoint_raised(self, error: BaseException) -> None:
+        """The user's code has raised *error*: what follows from that, for all callbacks and functions."""
+        if isinstance(error, ConnectionClosed) and self._protocol.state != _OPEN:
+            return  # It has met the end of its own session. (Another session's is an error like others.)
+        if isinstance(error, GreenletExit):  # Somebody has killed the greenlet: an orderly end.
             self.close(CloseCode.GOING_AWAY, "")
-        except BaseException as error:
-            self._endpoint_raised(error)
+            return
+        log.error("the endpoint of %s raised", self.session, exc_info=error)
+        self._decide(CloseCause.APPLICATION_ERROR, error)
+        self.tell_error(error)
+        self.close(CloseCode.INTERNAL_ERROR, "")
+        self.pass_on(error)
 
     def tell_error(self, error: BaseException) -> None:
         """Tell the endpoint what it raised, if it wants to know."""
@@ -341,13 +341,6 @@ class Channel(Member):
         if self._protocol.state != _OPEN or self.close_event is not None:
             raise ConnectionClosed(self.close_event)
 
-    def _endpoint_raised(self, error: BaseException) -> None:
-        log.error("the endpoint of %s raised", self.session, exc_info=error)
-        self._decide(CloseCause.APPLICATION_ERROR, error)
-        self.tell_error(error)
-        self.close(CloseCode.INTERNAL_ERROR, "")
-        self.pass_on(error)
-
     # What comes in
 
     def _read(self) -> None:
@@ -359,7 +352,7 @@ class Channel(Member):
                 self._lose(error)
                 return
             if size < 0:
-                if self._cause is None and self._error is not None:
+                if self._is_broken():
                     self._lose(self._error)
                 return
             if size == 0:
@@ -404,16 +397,16 @@ class Channel(Member):
     # What goes out
 
     def _sent_message(self) -> None:
-        if self.settings.idle_timeout is not None:
+        if self._idle_timeout:
             self._last_message = monotonic()
         self.loop.flush_soon(self)
 
     def _wait_for_room(self) -> None:
         self._expect_open()
-        while self.buffered >= self._send_queue:
+        while len(self._protocol.out) >= self._send_queue:
             self.flush()
             self._expect_open()
-            if self.buffered < self._send_queue:
+            if len(self._protocol.out) < self._send_queue and not self._is_broken():
                 return
             waiter: Waiter[None] = Waiter(self.loop.hub)
             self._senders.append(waiter)
@@ -454,7 +447,7 @@ class Channel(Member):
             self._end()
         self._release()
 
-    def _cannot_write(self, error: ConnectionError) -> None:
+    def _cannot_write(self, error: OSError) -> None:
         """The client is gone. What it sent before may say that it left the page: that is read first."""
         if self._paused or self.close_event is not None:
             self._lose(error)
@@ -464,6 +457,10 @@ class Channel(Member):
         self._protocol.out.clear()
         self._backlog = False
         self.loop.schedule(self, READABLE)
+
+    def _is_broken(self) -> bool:
+        """Say whether nothing can be written any more, while what came before is still being read."""
+        return self._cause is None and self._error is not None
 
     def _end(self) -> None:
         """The session is over, once and for all. Make the event, tell it, and begin to end the transport."""
@@ -525,10 +522,10 @@ class Channel(Member):
     def _set_timer(self) -> None:
         if self.fd >= 0:
             when = self._deadline
-            if when is None and self.settings.idle_timeout is not None:
-                when = self._last_message + self.settings.idle_timeout
+            if when is None and self._idle_timeout:
+                when = self._last_message + self._idle_timeout
             self.loop.set_timer(self, when)
 
     def _is_idle(self, now: float) -> bool:
-        limit = self.settings.idle_timeout
-        return limit is not None and self._deadline is None and now - self._last_message >= limit
+        limit = self._idle_timeout
+        return limit > 0 and self._deadline is None and now - self._last_message >= limit

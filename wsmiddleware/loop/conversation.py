@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextvars import Context
-from functools import partial
 from time import monotonic
 
 from greenlet import getcurrent, greenlet
@@ -94,7 +93,10 @@ class ConversationChannel(Channel):
             waiting.switch()
 
     def _run(self) -> None:
-        self.call_endpoint(partial(self._context.run, self._function, self.session, **self._params), ())
+        try:
+            self._context.run(self._function, self.session, **self._params)
+        except BaseException as error:
+            self.endpoint_raised(error)
         self._returned = True
         self.close(CloseCode.NORMAL, "")
         self.done()

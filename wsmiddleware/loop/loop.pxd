@@ -1,3 +1,5 @@
+cimport cython
+
 from wsmiddleware.loop.system cimport ReadBuffer, monotonic, thread_ident
 
 
@@ -13,10 +15,14 @@ cdef class Member:
     cpdef flush(self)
 
 
+cdef int WORTH_A_ROUND
+
+
 cdef class Loop:
     cdef readonly object hub
     cdef readonly double now
     cdef readonly ReadBuffer buffer
+    cdef readonly bint closed
 
     cdef unsigned long _thread
     cdef object _poller
@@ -50,3 +56,11 @@ cdef class Loop:
     cpdef bint is_here(self)
     cpdef run_posted(self)
     cdef _ask_for_turn(self)
+    @cython.locals(rounds=int)
+    cpdef _turn(self)
+    @cython.locals(parked=Member, found=list)
+    cdef int _round(self) except -1
+    @cython.locals(member=Member, readiness=int)
+    cpdef _run(self)
+    @cython.locals(member=Member)
+    cpdef _flush(self)

@@ -34,6 +34,12 @@ Result = TypeVar("Result")
 MAX_IDLE_RUNNERS = 16
 """Runners kept for reuse. More exist while endpoints block."""
 
+MAX_ROUNDS = 7
+"""Times that a turn looks for more before HTTP requests, timers and other greenlets have theirs: some milliseconds."""
+
+WORTH_A_ROUND = 2
+"""Descriptors that were ready at once. Looking again costs a system call; when there was one, it rarely pays."""
+
 # In a patched process, the usual one is about greenlets, not threads.
 _allocate_lock = get_original("_thread", "allocate_lock")
 
@@ -85,6 +91,9 @@ class Loop:
         self._poller = poller(hub, self._turn)
         self._members: dict[int, Member] = {}
 
+        self.closed = False
+        """Whether nothing is to be done any more: nobody is called, and nothing is read or written."""
+
         # The turn: who is ready for what, who takes them, and the channel in hand.
         self._turning = False
         self._turn_asked = False
@@ -107,7 +116,10 @@ class Loop:
         self._posted: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
 
     def close(self) -> None:
-        """Watch nothing any more."""
+        """Do nothing any more. What greenlets were in the middle of they can finish, as far as it is no I/O."""
+        self.closed = True
+        self._left = 0
+        self._in_hand = None
         self._poller.close()
         self._stop_timer()
 
@@ -115,7 +127,7 @@ class Loop:
 
     def watch(self, member: Member, interest: int) -> None:
         """Have *member* called when its descriptor is ready for *interest*; 0 lets go of it."""
-        if interest != member.interest:
+        if interest != member.interest and not self.closed:
             self._poller.watch(member.fd, interest, member.interest)
             member.interest = interest
             if interest:
@@ -145,7 +157,7 @@ class Loop:
             member.timer_slot = 0
         if when is not None:
             member.timer_slot = self._timers.add(member, when)
-            if self._timer_at is None or when < self._timer_at:
+            if (self._timer_at is None or when < self._timer_at) and not self.closed:
                 self._arm()
 
     # For greenlets that wait
@@ -219,11 +231,25 @@ class Loop:
     def _turn(self) -> None:
         """One turn, in the hub."""
         self._turn_asked = False
+        if self.closed:
+            return
         self._turning = True
+        # Clients that answer while others are served are not made to wait until gevent has been around.
+        rounds = MAX_ROUNDS
+        while self._round() >= WORTH_A_ROUND and rounds and not self.closed:
+            rounds -= 1
+        self._runner = None
+        self._turning = False
+        if self._ready and not self.closed:
+            self._ask_for_turn()
+
+    def _round(self) -> int:
+        """Serve all that are ready now; return how many descriptors that were."""
         self.now = monotonic()
-        for fd, readiness in self._poller.ready():
+        found = self._poller.ready()
+        for fd, readiness in found:
             self._ready.append((self._members[fd], readiness))
-        self._left = len(self._ready)  # What is scheduled from now on has to wait for the next turn.
+        self._left = len(self._ready)  # What is scheduled from now on has to wait for the next round.
         while self._left:
             self._runner = self._idle.pop() if self._idle else greenlet(self._run, self.hub)
             self._runner.switch()
@@ -234,11 +260,8 @@ class Loop:
                 parked, self._in_hand = self._in_hand, None
                 parked.flush_due = False
                 parked.on_parked()
-        self._runner = None
-        self._turning = False
         self._flush()
-        if self._ready:
-            self._ask_for_turn()
+        return len(found)
 
     def _run(self) -> None:
         """A runner's life."""
@@ -265,6 +288,8 @@ class Loop:
 
     def _flush(self) -> None:
         self._flush_asked = False
+        if self.closed:
+            return
         unflushed, self._unflushed = self._unflushed, []
         for member in unflushed:
             member.flush_due = False

@@ -1,11 +1,12 @@
 from wsmiddleware.loop.system cimport ReadBuffer, write, write_frame
+from wsmiddleware.protocol.wire cimport OutBuffer
 
 
 cdef class Stream:
     cdef public int fd
 
     cpdef Py_ssize_t read(self, ReadBuffer buffer) except -2
-    cpdef Py_ssize_t write(self, bytearray data) except -1
+    cpdef Py_ssize_t write(self, OutBuffer data) except -1
     cpdef Py_ssize_t write_frame(self, bytes header, payload) except -1
     cpdef bint has_buffered(self) except -1
     cpdef end_output(self)

@@ -11,7 +11,8 @@ import ssl
 from contextlib import suppress
 from io import IOBase
 
-from wsmiddleware.loop.system import Buffer, ReadBuffer, write, write_frame
+from wsmiddleware.loop.system import ReadBuffer, write, write_frame
+from wsmiddleware.protocol.wire import OutBuffer, Payload
 
 TLS_RECORD = 16 * 1024
 """Bytes: the most that TLS decrypts at once (RFC 8446 section 5.1)."""
@@ -36,11 +37,11 @@ class Stream:
         """
         raise NotImplementedError
 
-    def write(self, data: bytearray) -> int:
+    def write(self, data: OutBuffer) -> int:
         """Write what goes without waiting and return how many bytes that was. Raises OSError as read does."""
         raise NotImplementedError
 
-    def write_frame(self, header: bytes, payload: Buffer) -> int:
+    def write_frame(self, header: bytes, payload: Payload) -> int:
         """Write both, one after the other. As write."""
         raise NotImplementedError
 
@@ -70,10 +71,10 @@ class PlainStream(Stream):
     def read(self, buffer: ReadBuffer) -> int:
         return buffer.read(self.fd)
 
-    def write(self, data: bytearray) -> int:
+    def write(self, data: OutBuffer) -> int:
         return write(self.fd, data)
 
-    def write_frame(self, header: bytes, payload: Buffer) -> int:
+    def write_frame(self, header: bytes, payload: Payload) -> int:
         return write_frame(self.fd, header, payload)
 
     def has_buffered(self) -> bool:
@@ -119,16 +120,16 @@ class TLSStream(Stream):
             return -1
         return len(buffer.data)
 
-    def write(self, data: bytearray) -> int:
+    def write(self, data: OutBuffer) -> int:
         return self._send(data)
 
-    def write_frame(self, header: bytes, payload: Buffer) -> int:
+    def write_frame(self, header: bytes, payload: Payload) -> int:
         return self._send(header + payload)
 
     def has_buffered(self) -> bool:
         # Until it has been read from: who has looked into the files may have met the peer's end. That does not show in
         # any other way, but OpenSSL tells it again.
-        return not self._tls_is_over and (self._is_new or self._socket.pending() > 0)
+        return self._is_new or self._socket.pending() > 0
 
     def end_output(self) -> None:
         if not self._tls_is_over:
@@ -152,7 +153,7 @@ class TLSStream(Stream):
             for file in self._files:
                 file.close()
 
-    def _send(self, data: Buffer) -> int:
+    def _send(self, data: OutBuffer | bytes) -> int:
         # Record by record: given more, OpenSSL tells of no progress before all has gone.
         sent = 0
         try:

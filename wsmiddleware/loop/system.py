@@ -1,6 +1,6 @@
 """The few system calls of the loop.
 
-``system.pyx`` says the same in C, where a call makes no Python objects, and takes this module's place in compiled builds.
+``system.pyx`` says the same in C, where a call makes no Python objects; in compiled builds it takes our place.
 """
 
 from __future__ import annotations
@@ -8,13 +8,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from time import monotonic
-from typing import TypeAlias
 
 from gevent.monkey import get_original
 
-__all__ = ["READ_SIZE", "ReadBuffer", "monotonic", "thread_ident", "write", "write_frame"]
+from wsmiddleware.protocol.wire import OutBuffer, Payload
 
-Buffer: TypeAlias = bytes | bytearray | memoryview
+__all__ = ["READ_SIZE", "ReadBuffer", "monotonic", "thread_ident", "write", "write_frame"]
 
 READ_SIZE = 256 * 1024
 """Bytes asked for at once. A connection that has more gets its next turn when the others have had theirs."""
@@ -44,7 +43,7 @@ class ReadBuffer:
         return len(self.data)
 
 
-def write(fd: int, data: bytearray) -> int:
+def write(fd: int, data: OutBuffer) -> int:
     """Write what goes without waiting to the socket *fd*; return how many bytes that was. Raises OSError as read does.
 
     (Python ignores SIGPIPE; a broken pipe is an error like others.)
@@ -55,7 +54,7 @@ def write(fd: int, data: bytearray) -> int:
         return 0
 
 
-def write_frame(fd: int, header: bytes, payload: Buffer) -> int:
+def write_frame(fd: int, header: bytes, payload: Payload) -> int:
     """Write *header* and *payload* as one, without copying them together. As write."""
     try:
         return os.writev(fd, (header, payload))

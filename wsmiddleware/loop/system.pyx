@@ -1,7 +1,6 @@
 """system.py in C, which takes its place in compiled builds. The functions are the same; see there."""
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
-from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.exc cimport PyErr_SetFromErrno
 from cpython.object cimport PyObject
@@ -9,6 +8,8 @@ from cpython.pythread cimport PyThread_get_thread_ident
 from libc.errno cimport EAGAIN, EINTR, errno
 from libc.string cimport memset
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
+
+from wsmiddleware.protocol.wire cimport OutBuffer
 
 cdef extern from "Python.h":
     Py_ssize_t Py_REFCNT(PyObject* o)
@@ -35,8 +36,6 @@ cdef extern from *:
     #endif
     """
     int WS_SEND_FLAGS
-
-Buffer = bytes | bytearray | memoryview
 
 READ_SIZE = 256 * 1024
 cdef Py_ssize_t _READ_SIZE = READ_SIZE
@@ -73,10 +72,10 @@ cdef class ReadBuffer:
                 return -2
 
 
-cpdef Py_ssize_t write(int fd, bytearray data) except -1:
+cpdef Py_ssize_t write(int fd, OutBuffer data) except -1:
     cdef ssize_t size
     while True:
-        size = send(fd, PyByteArray_AS_STRING(data), PyByteArray_GET_SIZE(data), WS_SEND_FLAGS)
+        size = send(fd, data.first(), data._end - data._start, WS_SEND_FLAGS)
         if size >= 0:
             return size
         if errno == EAGAIN:

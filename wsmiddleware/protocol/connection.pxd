@@ -1,6 +1,6 @@
 cimport cython
 
-from wsmiddleware.protocol.wire cimport append_frame, unmask
+from wsmiddleware.protocol.wire cimport OutBuffer, unmask
 
 cdef int BINARY, CLOSE, CONTINUATION, LENGTH, MAX_CONTROL, OPCODE, PING, PONG, RESERVED, TEXT, FIN, MASKED
 cdef int _OPEN, _CLOSING
@@ -11,7 +11,7 @@ cdef class Connection:
     cdef public object received
     cdef public object sent
     cdef public object received_first
-    cdef public bytearray out
+    cdef public OutBuffer out
 
     cdef Py_ssize_t _max_message_size
     cdef object _new_mask
@@ -49,13 +49,13 @@ cdef class Connection:
 
     @cython.locals(
         data=bytes, position=Py_ssize_t, end=Py_ssize_t, first=int, second=int, opcode=int, length=Py_ssize_t,
-        size=Py_ssize_t, mask=bytes, payload=bytes,
+        size=Py_ssize_t, mask_at=Py_ssize_t, payload=bytes,
     )
     cdef _parse(self)
     cdef _check_header(self, int first, int second, int opcode, Py_ssize_t length)
     @cython.locals(before=Py_ssize_t)
     cdef _begin_fragment(self, int opcode, Py_ssize_t length)
-    @cython.locals(start=Py_ssize_t, stop=Py_ssize_t)
+    @cython.locals(start=Py_ssize_t, stop=Py_ssize_t, part=bytes)
     cdef bytes _next_part(self)
     cdef _end_fragment(self, bytes payload, bint final)
     cdef _control(self, int opcode, bytes payload)
@@ -63,5 +63,5 @@ cdef class Connection:
     cdef _forget_message(self)
 
 
-cdef bytes _payload(bytes data, Py_ssize_t start, Py_ssize_t stop, bytes mask, Py_ssize_t offset)
+cdef bytes _payload(bytes data, Py_ssize_t mask_at, Py_ssize_t start, Py_ssize_t stop)
 cdef _decode(bytes payload)

@@ -1,7 +1,7 @@
 """One end of a WebSocket connection after the handshake, sans-I/O (RFC 6455).
 
 Five verbs: ``receive`` and ``receive_eof`` take what came, ``next_event`` says what it means, calls like ``send_text``
-say what should go, and ``out`` holds the bytes to write (whoever writes them deletes them from it).
+say what should go, and ``out`` holds the bytes to write (who has written some takes them out).
 
 Events are the messages themselves, str and bytes, and Ping, Pong, Close and Failed. Parsing goes on only when
 ``next_event`` is called, so who has no place for another message just does not ask for it.
@@ -34,7 +34,7 @@ from wsmiddleware.protocol.frames import (
     encode_close,
     encode_frame,
 )
-from wsmiddleware.protocol.wire import FIN, MASKED, Payload, append_frame, unmask
+from wsmiddleware.protocol.wire import FIN, MASKED, OutBuffer, Payload, apply_mask, unmask
 
 MAX_EMPTY_FRAGMENTS = 1_000
 """Fragments without payload in one message. The others are bounded by the size of the message."""
@@ -141,7 +141,7 @@ class Connection:
         self.received_first: bool | None = None
         """Whether the peer's came first."""
 
-        self.out = bytearray()
+        self.out = OutBuffer()
         """Bytes to write, in order."""
 
         self._max_message_size = max_message_size
@@ -220,7 +220,7 @@ class Connection:
     def send_frame(self, frame: bytes) -> None:
         """Send a whole message that ``encode_frame`` has made for many receivers; the server's end only."""
         self._expect_open()
-        self.out += frame
+        self.out.extend(frame)
 
     def ping(self, data: bytes = b"") -> None:
         """Send a ping. Raises ValueError if *data* is longer than 125 bytes."""
@@ -269,9 +269,9 @@ class Connection:
 
     def _put(self, opcode: int, data: Payload) -> None:
         if self._new_mask is None:
-            append_frame(self.out, opcode, data)
+            self.out.append_frame(opcode, data)
         else:
-            self.out += encode_frame(opcode, data, mask=self._new_mask())
+            self.out.extend(encode_frame(opcode, data, mask=self._new_mask()))
 
     def _expect_open(self) -> None:
         if self.state != _OPEN:
@@ -308,29 +308,29 @@ class Connection:
                     return None
                 length = _extended_length(data[position : position + size])
                 position += size
-            mask = b""
+            mask_at = -1
             if second & MASKED:
                 if end - position < 4:
                     return None
-                mask = data[position : position + 4]
+                mask_at = position
                 position += 4
 
             if opcode >= CLOSE:
                 if end - position < length:
                     return None
                 self._position = position + length
-                return self._control(opcode, _payload(data, position, position + length, mask, 0))
+                return self._control(opcode, _payload(data, mask_at, position, position + length))
 
             self._begin_fragment(opcode, length)
             if end - position < length:
                 self._position = position
                 self._remaining = length
-                self._mask = mask
+                self._mask = data[mask_at : mask_at + 4] if mask_at >= 0 else b""
                 self._offset = 0
                 self._final = first & FIN != 0
                 continue
             self._position = position + length
-            payload = _payload(data, position, position + length, mask, 0)
+            payload = _payload(data, mask_at, position, position + length)
             if first & FIN and opcode != CONTINUATION:
                 self._opcode = CONTINUATION
                 return _decode(payload) if opcode == TEXT else payload
@@ -378,7 +378,9 @@ class Connection:
         stop = start + min(self._end - start, self._remaining)
         if start == stop:
             return None
-        part = _payload(self._data, start, stop, self._mask, self._offset)
+        part = self._data[start:stop]
+        if self._mask:
+            part = apply_mask(part, self._mask, self._offset)
         self._position = stop
         self._remaining -= stop - start
         self._offset += stop - start
@@ -438,8 +440,8 @@ class Connection:
         self._empty_fragments = 0
 
 
-def _payload(data: bytes, start: int, stop: int, mask: bytes, offset: int) -> bytes:
-    return unmask(data, start, stop, mask, offset) if mask else data[start:stop]
+def _payload(data: bytes, mask_at: int, start: int, stop: int) -> bytes:
+    return unmask(data, mask_at, start, stop) if mask_at >= 0 else data[start:stop]
 
 
 def _extended_length(encoded: bytes) -> int:

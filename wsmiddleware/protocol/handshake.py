@@ -97,6 +97,10 @@ def shake_hands(
             "tell a proxy in between to do so too (nginx: proxy_http_version 1.1).",
         )
 
+    if environ.get("CONTENT_LENGTH", "") not in ("", "0") or "HTTP_TRANSFER_ENCODING" in environ:
+        # Whoever is asked for the connection cannot tell the body from frames that came early.
+        return _refuse("400 Bad Request", "Expected a handshake without a body, found one. Send no Content-Length.")
+
     if not is_upgrade(environ):
         return _refuse_upgrade(
             f"Expected Upgrade: websocket, found {_field(environ, 'HTTP_UPGRADE')}. This URL is for WebSockets "

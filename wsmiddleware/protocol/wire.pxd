@@ -1,3 +1,18 @@
-cpdef bytes unmask(bytes data, Py_ssize_t start, Py_ssize_t stop, bytes mask, Py_ssize_t offset)
+cpdef bytes unmask(bytes data, Py_ssize_t mask_at, Py_ssize_t start, Py_ssize_t stop)
 cpdef bytes encode_header(int opcode, Py_ssize_t length, bint fin=*, bytes mask=*)
-cpdef int append_frame(bytearray out, int opcode, payload) except -1
+
+
+cdef class OutBuffer:
+    cdef char* _memory
+    cdef Py_ssize_t _start
+    cdef Py_ssize_t _end
+    cdef Py_ssize_t _capacity
+    cdef int _exports
+
+    cdef char* first(self) noexcept
+    cdef char* _reserve(self, Py_ssize_t size) except NULL
+    cpdef append_frame(self, int opcode, payload)
+    cdef int _append_frame(self, int opcode, const char* source, Py_ssize_t length) except -1
+    cpdef extend(self, data)
+    cpdef consume(self, Py_ssize_t size)
+    cpdef clear(self)

@@ -26,9 +26,9 @@ def apply_mask(data: Payload, mask: bytes, offset: int = 0) -> bytes:
     return (int.from_bytes(data, "little") ^ key).to_bytes(length, "little")
 
 
-def unmask(data: bytes, start: int, stop: int, mask: bytes, offset: int) -> bytes:
-    """Return ``data[start:stop]`` unmasked; *offset* is where in the payload it begins."""
-    return apply_mask(data[start:stop], mask, offset)
+def unmask(data: bytes, mask_at: int, start: int, stop: int) -> bytes:
+    """Return ``data[start:stop]``, the payload of a frame from its beginning, unmasked; the mask is at *mask_at*."""
+    return apply_mask(data[start:stop], data[mask_at : mask_at + 4])
 
 
 def encode_header(opcode: int, length: int, fin: bool = True, mask: bytes = b"") -> bytes:
@@ -42,7 +42,14 @@ def encode_header(opcode: int, length: int, fin: bool = True, mask: bytes = b"")
     return bytes((first, masked | 127)) + length.to_bytes(8, "big") + mask
 
 
-def append_frame(out: bytearray, opcode: int, payload: Payload) -> None:
-    """Append a whole unmasked frame to *out*, or nothing of it if that raises."""
-    size = len(payload) if isinstance(payload, bytes) else memoryview(payload).nbytes
-    out += encode_header(opcode, size) + payload
+class OutBuffer(bytearray):
+    """Bytes that are to be written, in order."""
+
+    def append_frame(self, opcode: int, payload: Payload) -> None:
+        """Append a whole unmasked frame, or nothing of it if that raises."""
+        size = len(payload) if isinstance(payload, bytes) else memoryview(payload).nbytes
+        self.extend(encode_header(opcode, size) + payload)
+
+    def consume(self, size: int) -> None:
+        """Take out the first *size* bytes: they have been written."""
+        del self[:size]

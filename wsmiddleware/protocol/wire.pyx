@@ -1,10 +1,10 @@
 """wire.py in C, which takes its place in compiled builds. The functions are the same; see there."""
 
-from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
-from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE, PyByteArray_Resize
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.string cimport memcpy
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy, memmove
 
 
 Payload = bytes | bytearray | memoryview
@@ -52,14 +52,12 @@ def apply_mask(data, bytes mask, Py_ssize_t offset=0):
     return result
 
 
-cpdef bytes unmask(bytes data, Py_ssize_t start, Py_ssize_t stop, bytes mask, Py_ssize_t offset):
+cpdef bytes unmask(bytes data, Py_ssize_t mask_at, Py_ssize_t start, Py_ssize_t stop):
     cdef bytes result = PyBytes_FromStringAndSize(NULL, stop - start)
-    _xor(
-        <uint8_t*>PyBytes_AS_STRING(result),
-        <const uint8_t*>PyBytes_AS_STRING(data) + start,
-        stop - start,
-        _key(mask, offset),
-    )
+    cdef const char* source = PyBytes_AS_STRING(data)
+    cdef uint32_t key
+    memcpy(&key, source + mask_at, 4)
+    _xor(<uint8_t*>PyBytes_AS_STRING(result), <const uint8_t*>source + start, stop - start, key)
     return result
 
 
@@ -87,28 +85,93 @@ cpdef bytes encode_header(int opcode, Py_ssize_t length, bint fin=True, bytes ma
     return (<char*>header)[:size] + mask if mask else (<char*>header)[:size]
 
 
-cpdef int append_frame(bytearray out, int opcode, payload) except -1:
-    cdef Py_buffer view
-    cdef Py_ssize_t length
-    cdef const char* source
-    cdef bint viewed = not PyBytes_CheckExact(payload)
-    if viewed:
-        PyObject_GetBuffer(payload, &view, PyBUF_SIMPLE)
-        source = <const char*>view.buf
-        length = view.len
-    else:
-        source = PyBytes_AS_STRING(payload)
-        length = PyBytes_GET_SIZE(payload)
-    cdef uint8_t header[10]
-    cdef Py_ssize_t size = _put_header(header, 0x80 | opcode, 0, length)
-    cdef Py_ssize_t before = PyByteArray_GET_SIZE(out)
-    cdef char* target
-    try:
-        PyByteArray_Resize(out, before + size + length)
-        target = PyByteArray_AS_STRING(out) + before
+cdef Py_ssize_t KEPT = 512  # Bytes that an empty buffer keeps: small messages need no new memory for each.
+
+
+cdef class OutBuffer:
+    def __dealloc__(self):
+        free(self._memory)
+
+    def __len__(self):
+        return self._end - self._start
+
+    def __eq__(self, other):
+        return bytes(self) == other
+
+    def __getbuffer__(self, Py_buffer* view, int flags):
+        PyBuffer_FillInfo(view, self, self.first(), self._end - self._start, 1, flags)
+        self._exports += 1
+
+    def __releasebuffer__(self, Py_buffer* view):
+        self._exports -= 1
+
+    cdef char* first(self) noexcept:
+        return self._memory + self._start
+
+    cdef char* _reserve(self, Py_ssize_t size) except NULL:
+        """Return where *size* more bytes have their place."""
+        cdef Py_ssize_t used = self._end - self._start
+        cdef Py_ssize_t capacity
+        cdef char* memory
+        if self._exports:
+            raise BufferError("expected nobody to look into the buffer while it changes, found a memoryview of it")
+        if self._end + size > self._capacity or self._memory is NULL:
+            if used + size <= self._capacity and self._start >= used:
+                # At most one byte is moved for each that has been taken out.
+                memmove(self._memory, self._memory + self._start, used)
+            else:
+                capacity = max(used + size, 2 * used, 64)
+                memory = <char*>malloc(capacity)
+                if memory is NULL:
+                    raise MemoryError()
+                if used:
+                    memcpy(memory, self.first(), used)
+                free(self._memory)
+                self._memory = memory
+                self._capacity = capacity
+            self._start = 0
+            self._end = used
+        return self._memory + self._end
+
+    cpdef append_frame(self, int opcode, payload):
+        cdef Py_buffer view
+        cdef bint viewed = not PyBytes_CheckExact(payload)
+        if viewed:
+            PyObject_GetBuffer(payload, &view, PyBUF_SIMPLE)
+            try:
+                self._append_frame(opcode, <const char*>view.buf, view.len)
+            finally:
+                PyBuffer_Release(&view)
+        else:
+            self._append_frame(opcode, PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload))
+
+    cdef int _append_frame(self, int opcode, const char* source, Py_ssize_t length) except -1:
+        cdef uint8_t header[10]
+        cdef Py_ssize_t size = _put_header(header, 0x80 | opcode, 0, length)
+        cdef char* target = self._reserve(size + length)
         memcpy(target, header, size)
         memcpy(target + size, source, length)
-    finally:
-        if viewed:
+        self._end += size + length
+        return 0
+
+    cpdef extend(self, data):
+        cdef Py_buffer view
+        PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+        try:
+            memcpy(self._reserve(view.len), view.buf, view.len)
+            self._end += view.len
+        finally:
             PyBuffer_Release(&view)
-    return 0
+
+    cpdef consume(self, Py_ssize_t size):
+        self._reserve(0)
+        self._start += size
+        if self._start >= self._end:
+            self._start = self._end = 0
+            if self._capacity > KEPT:
+                free(self._memory)
+                self._memory = NULL
+                self._capacity = 0
+
+    cpdef clear(self):
+        self.consume(self._end - self._start)

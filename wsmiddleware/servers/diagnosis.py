@@ -93,18 +93,16 @@ def diagnose(environ: WSGIEnvironment, start_response: StartResponse) -> str:
     """Return what to say about a request that no adapter knows."""
     name, mark, remedy = "an unknown server", f"SERVER_SOFTWARE {environ.get('SERVER_SOFTWARE')!r}", NOT_YET
     for suspect in SUSPECTS:
-        found = next(filter(None, (sign(environ, start_response) for sign in suspect.signs)), None)
-        if found is not None:
+        marks = filter(None, (sign(environ, start_response) for sign in suspect.signs))
+        if found := next(marks, None):
             name, mark, remedy = suspect.name, found, suspect.remedy
             break
-    looked_at = {"start_response": describe(start_response)}
-    for key_ in ("wsgi.input", "wsgi.websocket"):
-        looked_at[key_] = describe(environ[key_]) if key_ in environ else "missing"
     return explain(
         f"{name} ({mark})",
         expected="start_response to be, or to call, the method of the gevent.pywsgi.WSGIHandler that has made the "
         "environ, or wsgi.websocket to be one of gevent-websocket",
-        found=", ".join(f"{name} is {value}" for name, value in looked_at.items()),
+        found=f"start_response is {describe(start_response)}, wsgi.input is {_entry(environ, 'wsgi.input')}, "
+        f"wsgi.websocket is {_entry(environ, 'wsgi.websocket')}",
         remedy=remedy,
     )
 
@@ -121,3 +119,7 @@ def describe(thing: object) -> str:
     """
     named = thing if inspect.isroutine(thing) or isinstance(thing, type) else type(thing)
     return f"{getattr(named, '__module__', None) or 'builtins'}.{named.__qualname__}"
+
+
+def _entry(environ: WSGIEnvironment, name: str) -> str:
+    return describe(environ[name]) if name in environ else "missing"

@@ -46,15 +46,15 @@ class Takeover(Protocol):
     def accept(self, headers: list[tuple[str, str]]) -> None:
         """Send the 101 with *headers*; nothing happens if the server has answered.
 
-        Raises OSError if the client has gone.
+        Raises OSError if the client has gone. Then return ``finish()`` and the server will clear up; if the error got
+        there, it would be logged with a traceback (by pywsgi, with TLS).
         """
 
     def take(self) -> tuple[Stream, bytes]:
         """Return the connection, and the bytes that the client sent right behind its request.
 
         From here on the server neither reads, writes nor closes it. The stream is non-blocking, and without Nagle's
-        delay. The environ may still refer to the server's reader: do not keep that. Raises OSError if the client has
-        gone.
+        delay. The environ may still refer to the server's reader: do not keep that. Raises OSError as accept does.
         """
 
     def finish(self) -> Iterable[bytes]:
