@@ -14,6 +14,7 @@ from setuptools import Extension, setup
 MODULES = (
     "wsmiddleware/protocol/frames.py",
     "wsmiddleware/protocol/connection.py",
+    "wsmiddleware/loop/member.py",
     "wsmiddleware/loop/streams.py",
     "wsmiddleware/loop/poller.py",
     "wsmiddleware/loop/loop.py",
@@ -41,14 +42,16 @@ def extensions() -> list[Extension]:
         return []
     from Cython.Build import cythonize
 
-    # Cython does not notice that a .pxd of a .py has changed (cython issue 1428): name them all.
     declarations = glob("wsmiddleware/**/*.pxd", recursive=True)
     found = [
         Extension(os.path.splitext(path)[0].replace("/", "."), [path], depends=declarations, extra_compile_args=["-O3"])
         for path in MODULES
         if os.path.exists(path)
     ]
-    built: list[Extension] = cythonize(found, compiler_directives=DIRECTIVES, build_dir="build/cython", quiet=True)
+    # force: Cython does not notice that a .pxd of a .py, or one that it refers to, has changed (cython issue 1428).
+    built: list[Extension] = cythonize(
+        found, compiler_directives=DIRECTIVES, build_dir="build/cython", force=True, quiet=True
+    )
     for extension in built:
         # cythonize() loses it when it is said before.
         extension.optional = not os.environ.get("WSMIDDLEWARE_COMPILED")

@@ -1,5 +1,6 @@
 """README's Python examples, run as they stand: each in a process of its own, on a free port."""
 
+import os
 import re
 import socket
 import ssl
@@ -18,7 +19,12 @@ from websockets.exceptions import ConnectionClosedOK, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
+import wsmiddleware
+
 ROOT = Path(__file__).parents[1]
+PACKAGES = Path(wsmiddleware.__file__).parents[1]
+"""Where what is tested comes from, the checkout or an installed wheel."""
+
 BLOCKS = re.findall(
     r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
 )
@@ -59,6 +65,7 @@ class Example:
         self._process = subprocess.Popen(
             [sys.executable, "-u", "-c", program(block)],
             cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(PACKAGES)},
             text=True,
             stdout=subprocess.PIPE,
         )

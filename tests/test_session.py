@@ -124,7 +124,7 @@ class TestSend:
                 session.send(big)
             finished.append(session)
 
-        slow = serve(talk, Settings(send_queue=1024, close_timeout=1), sockets=narrow)
+        slow = serve(talk, Settings(send_queue=1024, close_timeout=1), connect=narrow)
         other = serve(Recorder(on_message=echo))
         other.peer.send("hello")
         assert other.peer.event() == "hello"
@@ -143,7 +143,7 @@ class TestSend:
             except ConnectionClosed as closed:
                 errors.append(closed)
 
-        served = serve(talk, Settings(send_queue=1024, close_timeout=0.2), sockets=narrow)
+        served = serve(talk, Settings(send_queue=1024, close_timeout=0.2), connect=narrow)
         wait_until(lambda: served.session.buffered >= 1024)
         served.peer.reset()
         wait_until(lambda: errors)
@@ -385,7 +385,7 @@ class TestFromOtherThreads:
         assert received == ["one", b"two"]
 
     def test_send_waits_while_the_queue_is_full(self, serve):
-        served = serve(Recorder(), Settings(send_queue=1024, close_timeout=1), sockets=narrow)
+        served = serve(Recorder(), Settings(send_queue=1024, close_timeout=1), connect=narrow)
         big = bytes(256 * 1024)
         sent = in_thread(lambda: [served.session.send(big) for _ in range(8)])
         wait_until(lambda: served.session.buffered >= 1024)
@@ -420,7 +420,7 @@ class TestForHubs:
         assert idle.peer.rest() == [Close(1001)]
 
     def test_offer_ends_a_session_whose_queue_is_full(self, serve):
-        served = serve(Recorder(), Settings(send_queue=65536, close_timeout=0.2), sockets=narrow)
+        served = serve(Recorder(), Settings(send_queue=65536, close_timeout=0.2), connect=narrow)
         while served.session.close_event is None:
             served.session.offer(frame(0x2, bytes(65536)))
         assert (served.event.cause, served.event.code) == (CloseCause.SLOW_CONSUMER, 1013)

@@ -15,3 +15,5 @@ cdef class Session:
 
     @cython.locals(channel=Channel)
     cpdef send(self, message)
+    @cython.locals(channel=Channel)
+    cdef _send_binary(self, payload)

@@ -11,6 +11,7 @@ from wsmiddleware.exceptions import ConnectionClosed
 from wsmiddleware.loop.callbacks import CallbackChannel
 from wsmiddleware.loop.conversation import ConversationChannel
 from wsmiddleware.protocol.close import CloseEvent
+from wsmiddleware.protocol.wire import Payload
 
 Environ: TypeAlias = dict[str, Any]
 Result = TypeVar("Result")
@@ -93,12 +94,10 @@ class Session:
                 channel.send_text(data)
             else:
                 channel.loop.call(channel.send_text, data)
-        elif isinstance(message, (bytes, bytearray, memoryview)):
-            payload = _flat(message) if isinstance(message, memoryview) else message
-            if channel.loop.is_here():
-                channel.send_binary(payload)
-            else:
-                channel.loop.call(channel.send_binary, payload)
+        elif isinstance(message, (bytes, bytearray)):
+            self._send_binary(message)
+        elif isinstance(message, memoryview):
+            self._send_binary(message.cast("B") if message.contiguous else message.tobytes())
         else:
             raise TypeError(f"expected a message to be str or bytes, found {type(message).__name__}")
 
@@ -154,11 +153,13 @@ class Session:
         """
         self._channel.add_end_callback(callback)
 
+    def _send_binary(self, payload: Payload) -> None:
+        channel = self._channel
+        if channel.loop.is_here():
+            channel.send_binary(payload)
+        else:
+            channel.loop.call(channel.send_binary, payload)
+
     def _run(self, action: Callable[..., Result], *arguments: Any) -> Result:
         loop = self._channel.loop
         return action(*arguments) if loop.is_here() else loop.call(action, *arguments)
-
-
-def _flat(view: memoryview) -> memoryview | bytes:
-    """Return the bytes of *view*, whatever its items and its shape."""
-    return view.cast("B") if view.contiguous else view.tobytes()

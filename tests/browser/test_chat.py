@@ -117,13 +117,19 @@ def test_two_people_of_one_name_can_be_told_apart(enter: Enter) -> None:
 
 
 def test_two_tabs_of_one_person_are_one_person(enter: Enter) -> None:
-    bob, ada = enter("Bob"), enter("Ada")
+    bob = enter("Bob")
+    with bob.expect_websocket() as bobs_socket:
+        bob.reload()
+    is_connected(bob, "Bob")
+    ada = enter("Ada")
     other_tab = ada.context.new_page()
     other_tab.goto(ada.url)
     is_connected(other_tab, "Ada")
     say(other_tab, "From the other tab")
     expect(log(ada).locator(".message.mine")).to_have_count(1)
-    other_tab.close()
+    # The page shows nothing of it, so look at the wire: the tab is gone before the next one goes.
+    with bobs_socket.value.expect_event("framereceived", lambda frame: '"went"' in frame):
+        other_tab.close()
     ada.get_by_role("button", name="Sign off").click()
     expect(log(bob)).to_contain_text("Ada signed off")
     expect(log(bob).locator(".notice")).to_have_count(2)  # Ada came in, Ada signed off; nothing of the other tab

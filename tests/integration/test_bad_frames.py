@@ -335,16 +335,16 @@ def test_all_of_this_is_true_over_tls(caplog: pytest.LogCaptureFixture) -> None:
     ]
     with Server(app, tls=True) as server, talk(server, "/bystander") as bystander:
         logs = Logs(server)
+        Echo.events.clear()
         for data, code in bad:
             with talk(server, "/bad") as session:
                 session.write(data)
                 assert session.receive_close()[0] == code
                 assert session.receive() is None
             assert bystander.echoes()
-        Echo.events.clear()
         talk(server, "/bad").client.reset()
-        wait_until(lambda: Echo.events)
-        assert Echo.events[0].cause is CloseCause.NETWORK_LOST
+        wait_until(lambda: len(Echo.events) == len(bad) + 1)
+        assert Echo.events[-1].cause is CloseCause.NETWORK_LOST
         assert bystander.echoes()
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
     assert server.error_log.getvalue() == ""

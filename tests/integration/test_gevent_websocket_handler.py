@@ -71,6 +71,7 @@ def _lives(server, caplog) -> Iterator[None]:
     yield
     with talk(server, "/servlet") as session:
         assert session.echoes()
+    wait_until(lambda: not app._channels)
     assert [record for record in caplog.records if record.levelno > logging.WARNING] == []
     assert server.error_log.getvalue() == ""
 

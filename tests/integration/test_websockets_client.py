@@ -56,6 +56,7 @@ def server(request) -> Iterator[Server]:
     app.register("/spoken", lambda session: session.send(str(session.subprotocol)), subprotocols=["b", "a"])
     with Server(app, tls=request.param) as server:
         server.tls = request.param  # type: ignore[attr-defined]
+        server.app = app  # type: ignore[attr-defined]
         yield server
 
 
@@ -65,6 +66,7 @@ def _quiet(server, caplog) -> Iterator[None]:
     Echo.events.clear()
     logs = Logs(server)
     yield
+    wait_until(lambda: not server.app._channels)
     assert logs.errors == ""
     assert [record for record in caplog.records if record.name.startswith("wsmiddleware")] == []
     assert {status for _, status in logs.accesses} == {"101"}

@@ -6,7 +6,7 @@ import gevent
 import gevent.event
 import pytest
 
-from tests.support.loop import SMALL, Recorder, Served, both_pollers, echo, narrow, packets
+from tests.support.loop import SMALL, Moment, Recorder, Served, both_pollers, echo, narrow, packets
 from tests.support.wire import Events, client_end, client_frame, frame, hear
 from tests.support.wsgi import PATIENCE, in_thread, wait_until
 from wsmiddleware.exceptions import ConnectionClosed
@@ -247,7 +247,7 @@ class TestBackpressure:
 
     def test_who_has_stopped_waiting_is_not_woken_later_in_another_place(self, serve):
         def send_for_a_moment():
-            with gevent.Timeout(0.01, False):
+            with Moment(0.01):
                 while True:
                     served.session.send(CHUNK)
             return gevent.event.Event().wait(0.1)
@@ -353,7 +353,7 @@ class TestTheEndOfASlowClient:
 
     def test_close_from_an_endpoint_that_has_filled_the_queue(self, serve, style):
         def flood_and_close(session, message):
-            with gevent.Timeout(0.02, False):
+            with Moment(0.02):
                 while True:
                     session.send(CHUNK)
             session.close()

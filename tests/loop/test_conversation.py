@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from collections.abc import Callable
 from contextvars import ContextVar
 from time import monotonic
 from typing import Any
@@ -14,7 +15,7 @@ import gevent.local
 import pytest
 from greenlet import getcurrent, greenlet
 
-from tests.support.loop import Message, Peer, Recorder, Served, both_pollers
+from tests.support.loop import Message, Moment, Peer, Recorder, Served, both_pollers
 from tests.support.wire import client_frame
 from tests.support.wsgi import PATIENCE, in_thread, wait_until
 from wsmiddleware.exceptions import ConnectionClosed
@@ -53,8 +54,8 @@ class Talk:
         finally:
             self.over = True
 
-    def do(self, action) -> gevent.event.AsyncResult:
-        result = gevent.event.AsyncResult()
+    def do(self, action: Callable[[Session], Any]) -> gevent.event.AsyncResult[Any]:
+        result: gevent.event.AsyncResult[Any] = gevent.event.AsyncResult()
         self._actions.append((action, result))
         self._asked.set()
         return result
@@ -223,7 +224,7 @@ class TestReceive:
 
     def test_can_be_given_up_by_a_timeout_of_gevent(self, serve, talk):
         def receive_for_a_moment(session: Session) -> Message | None:
-            with gevent.Timeout(0.02, False):
+            with Moment(0.02):
                 return session.receive()
             return None
 
@@ -236,7 +237,7 @@ class TestReceive:
     def test_once_given_up_does_not_wake_the_greenlet_in_another_place(self, serve, talk):
         def give_up_and_wait(session: Session) -> bool:
             for _ in range(2):
-                with gevent.Timeout(0.01, False):
+                with Moment(0.01):
                     session.receive()
                 with pytest.raises(TimeoutError):
                     session.receive(0.01)

@@ -11,7 +11,7 @@ import gevent.event
 import pytest
 from greenlet import getcurrent, greenlet
 
-from tests.support.loop import Recorder, Served, Service, both_pollers, narrow, tcp
+from tests.support.loop import Moment, Recorder, Served, Service, both_pollers, narrow, tcp
 from tests.support.wire import client_frame, frame
 from tests.support.wsgi import PATIENCE, in_thread
 from wsmiddleware.exceptions import ConnectionClosed
@@ -90,7 +90,7 @@ class Crowd:
             pass
 
     def send_for_a_moment(self, session: Session, message: bytes) -> None:
-        with gevent.Timeout(0.001, False):
+        with Moment(0.001):
             self.try_to(session.send, message)
 
 
@@ -157,7 +157,7 @@ class Member:
             for _ in range(STEPS):
                 self.crowd.choice({self.ask: 10, self.read: 8, self.crowd.pause: 6, lambda: peer.write(PING): 2})()
             # Its last words may have to wait for a server that waits for it to read.
-            with gevent.Timeout(1, False):
+            with Moment(1):
                 self.crowd.choice(
                     {
                         lambda: (peer.write(LEAVING), self.read_to_the_end()): 4,
@@ -182,7 +182,7 @@ class Member:
         data = b"".join(client_frame(0x1, f"{NUMBERED} {number}".encode()) for number in numbers)
         self.asked += count
         cut = self.random.randrange(len(data) + 1)
-        with gevent.Timeout(0.05, False):  # It may be that the server does not read until we do.
+        with Moment(0.05):  # It may be that the server does not read until we do.
             self.served.peer.write(data[:cut])
             gevent.sleep(0)
             self.served.peer.write(data[cut:])
@@ -190,7 +190,7 @@ class Member:
         raise BrokenPipeError
 
     def read(self) -> None:
-        with gevent.Timeout(0.002, False):
+        with Moment(0.002):
             self.note(self.served.peer.event())
 
     def read_to_the_end(self) -> None:

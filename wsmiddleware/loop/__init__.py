@@ -2,6 +2,8 @@
 
     streams.py       the byte pipe of one connection
     poller.py        which descriptors are ready
+    system.py        the few system calls
+    member.py        what the loop knows of a channel
     timers.py        who is due when
     loop.py          Loop: turns, runners, and the way in for other threads
     loops.py         Loops: one for each hub

@@ -16,6 +16,7 @@ from wsmiddleware.exceptions import ConnectionClosed
 from wsmiddleware.loop.channel import Channel, Settings, log
 from wsmiddleware.loop.loop import Loop
 from wsmiddleware.loop.streams import Stream
+from wsmiddleware.loop.system import run_in
 from wsmiddleware.protocol.close import CloseEvent
 
 
@@ -34,7 +35,7 @@ class Callbacks(Protocol):
 class CallbackChannel(Channel):
     """A channel whose endpoint is called when something happens."""
 
-    __slots__ = ("_callbacks", "_context", "_busy", "_opened", "_told")
+    __slots__ = ("_callbacks", "_on_message", "_context", "_busy", "_opened", "_told")
 
     def __init__(
         self,
@@ -48,6 +49,7 @@ class CallbackChannel(Channel):
         """As Channel; calls *callbacks* in *context*, so that no session sees another's context variables."""
         super().__init__(loop, stream, settings, on_done)
         self._callbacks = callbacks
+        self._on_message = callbacks.on_message
         self._context = context
         self._busy = False
         self._opened = False
@@ -58,7 +60,7 @@ class CallbackChannel(Channel):
             self.fill_inbox()
             return
         self._busy = True
-        self._context.run(self._work)
+        run_in(self._context, self)
         self._busy = False
         if self._backlog:
             self.fill_inbox()
@@ -85,13 +87,13 @@ class CallbackChannel(Channel):
     def endpoint_is_done(self) -> bool:
         return self._told and not self._busy
 
-    def _work(self) -> None:
+    def work(self) -> None:
         """Make all calls that are due. May be parked in each of them."""
         if not self._opened:
             self._opened = True
             self._call(self._callbacks.on_open)
         session = self.session
-        on_message = self._callbacks.on_message
+        on_message = self._on_message
         while not self._backlog or self.close_event is not None:
             message = self.next_message()
             if message is None:

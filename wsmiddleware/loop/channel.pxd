@@ -1,7 +1,8 @@
 cimport cython
 
 from wsmiddleware.loop.system cimport ReadBuffer, monotonic
-from wsmiddleware.loop.loop cimport Loop, Member
+from wsmiddleware.loop.loop cimport Loop
+from wsmiddleware.loop.member cimport Member
 from wsmiddleware.loop.streams cimport Stream
 from wsmiddleware.protocol.connection cimport Connection
 from wsmiddleware.protocol.wire cimport OutBuffer

@@ -26,9 +26,10 @@ from gevent import GreenletExit
 from gevent.hub import Waiter
 
 from wsmiddleware.exceptions import ConnectionClosed
-from wsmiddleware.loop.loop import Loop, Member
-from wsmiddleware.loop.streams import READABLE, WRITABLE, Stream
-from wsmiddleware.loop.system import monotonic
+from wsmiddleware.loop.loop import Loop
+from wsmiddleware.loop.member import Member
+from wsmiddleware.loop.streams import Stream
+from wsmiddleware.loop.system import READABLE, WRITABLE, monotonic
 from wsmiddleware.protocol.close import (
     ENDINGS,
     Close,
@@ -142,10 +143,11 @@ class Channel(Member):
 
     def start(self, early: bytes) -> None:
         """Begin to serve; *early* is what came right behind the handshake's request."""
-        if early:
-            self._protocol.receive(early)
         self._set_interest()
         self._set_timer()
+        if early:
+            self._protocol.receive(early)
+            self.fill_inbox()
         self.loop.schedule(self, READABLE if self._stream.has_buffered() else 0)
 
     # For the endpoint, by way of its session

@@ -1,18 +1,8 @@
 cimport cython
 
+from wsmiddleware.loop.member cimport Member
+from wsmiddleware.loop.poller cimport Poller
 from wsmiddleware.loop.system cimport ReadBuffer, monotonic, thread_ident
-
-
-cdef class Member:
-    cdef public int fd
-    cdef public int interest
-    cdef public bint flush_due
-    cdef public long timer_slot
-
-    cpdef on_ready(self, int readiness)
-    cpdef on_time(self, double now)
-    cpdef on_parked(self)
-    cpdef flush(self)
 
 
 cdef int WORTH_A_ROUND
@@ -25,13 +15,14 @@ cdef class Loop:
     cdef readonly bint closed
 
     cdef unsigned long _thread
-    cdef object _poller
+    cdef Poller _poller
     cdef dict _members
 
     cdef bint _turning
     cdef bint _turn_asked
-    cdef object _ready
-    cdef Py_ssize_t _left
+    cdef list _ready
+    cdef list _served
+    cdef Py_ssize_t _next
     cdef list _idle
     cdef object _runner
     cdef object _lender
@@ -58,8 +49,9 @@ cdef class Loop:
     cdef _ask_for_turn(self)
     @cython.locals(rounds=int)
     cpdef _turn(self)
-    @cython.locals(parked=Member, found=list)
+    @cython.locals(parked=Member, poller=Poller, count=int, i=int)
     cdef int _round(self) except -1
+    cdef _add(self, Member member, int readiness)
     @cython.locals(member=Member, readiness=int)
     cpdef _run(self)
     @cython.locals(member=Member)

@@ -25,6 +25,7 @@ from gevent.hub import Hub
 from gevent.monkey import get_original
 from greenlet import getcurrent, greenlet
 
+from wsmiddleware.loop.member import Member
 from wsmiddleware.loop.poller import Poller, make_poller
 from wsmiddleware.loop.system import ReadBuffer, monotonic, thread_ident
 from wsmiddleware.loop.timers import Timers
@@ -42,38 +43,6 @@ WORTH_A_ROUND = 2
 
 # In a patched process, the usual one is about greenlets, not threads.
 _allocate_lock = get_original("_thread", "allocate_lock")
-
-
-class Member:
-    """What the loop knows of a channel."""
-
-    __slots__ = ("fd", "interest", "flush_due", "timer_slot")
-
-    def __init__(self, fd: int) -> None:
-        self.fd = fd
-        """Its descriptor, -1 when that is closed."""
-        self.interest = 0
-        """What the poller watches for."""
-        self.flush_due = False
-        """Whether somebody is going to call flush: the loop, or the runner that has the channel in hand."""
-        self.timer_slot = 0
-        """Its place among the timers, 0 if it has none."""
-
-    def on_ready(self, readiness: int) -> None:
-        """Do what there is to do, in a runner. Does not raise."""
-        raise NotImplementedError
-
-    def on_time(self, now: float) -> None:
-        """The time of set_timer has come. In the hub: must not block. Does not raise."""
-        raise NotImplementedError
-
-    def on_parked(self) -> None:
-        """The runner that has it in hand is parked in its endpoint. In the hub, as on_time."""
-        raise NotImplementedError
-
-    def flush(self) -> None:
-        """Write what is to go out. Must not block. Does not raise."""
-        raise NotImplementedError
 
 
 class Loop:
@@ -97,8 +66,9 @@ class Loop:
         # The turn: who is ready for what, who takes them, and the channel in hand.
         self._turning = False
         self._turn_asked = False
-        self._ready: deque[tuple[Member, int]] = deque()
-        self._left = 0
+        self._ready: list[Member] = []  # for the next round
+        self._served: list[Member] = []  # in this round; those before _next have been
+        self._next = 0
         self._idle: list[greenlet] = []
         self._runner: greenlet | None = None
         self._lender: greenlet | None = None
@@ -118,7 +88,7 @@ class Loop:
     def close(self) -> None:
         """Do nothing any more. What greenlets were in the middle of they can finish, as far as it is no I/O."""
         self.closed = True
-        self._left = 0
+        self._served = []
         self._in_hand = None
         self._poller.close()
         self._stop_timer()
@@ -137,7 +107,7 @@ class Loop:
 
     def schedule(self, member: Member, readiness: int = 0) -> None:
         """Have a runner call ``member.on_ready(readiness)`` soon."""
-        self._ready.append((member, readiness))
+        self._add(member, readiness)
         self._ask_for_turn()
 
     def flush_soon(self, member: Member) -> None:
@@ -246,11 +216,14 @@ class Loop:
     def _round(self) -> int:
         """Serve all that are ready now; return how many descriptors that were."""
         self.now = monotonic()
-        found = self._poller.ready()
-        for fd, readiness in found:
-            self._ready.append((self._members[fd], readiness))
-        self._left = len(self._ready)  # What is scheduled from now on has to wait for the next round.
-        while self._left:
+        poller = self._poller
+        count = poller.poll()
+        for i in range(count):
+            self._add(self._members[poller.fd(i)], poller.readiness(i))
+        # What is scheduled from now on has to wait for the next round.
+        self._served, self._ready = self._ready, self._served
+        self._next = 0
+        while self._next < len(self._served):
             self._runner = self._idle.pop() if self._idle else greenlet(self._run, self.hub)
             self._runner.switch()
             while self._lender is not None:
@@ -260,16 +233,25 @@ class Loop:
                 parked, self._in_hand = self._in_hand, None
                 parked.flush_due = False
                 parked.on_parked()
+        self._served.clear()
         self._flush()
-        return len(found)
+        return count
+
+    def _add(self, member: Member, readiness: int) -> None:
+        member.readiness |= readiness
+        if not member.scheduled:
+            member.scheduled = True
+            self._ready.append(member)
 
     def _run(self) -> None:
         """A runner's life."""
         me = getcurrent()
         while True:
-            while self._left and self._runner is me:
-                self._left -= 1
-                member, readiness = self._ready.popleft()
+            while self._next < len(self._served) and self._runner is me:
+                member = self._served[self._next]
+                self._next += 1
+                readiness, member.readiness = member.readiness, 0
+                member.scheduled = False
                 self._in_hand = member
                 member.flush_due = True
                 member.on_ready(readiness)

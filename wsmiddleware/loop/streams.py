@@ -17,9 +17,6 @@ from wsmiddleware.protocol.wire import OutBuffer, Payload
 TLS_RECORD = 16 * 1024
 """Bytes: the most that TLS decrypts at once (RFC 8446 section 5.1)."""
 
-READABLE = 1
-WRITABLE = 2
-
 
 class Stream:
     """The byte pipe that a server gave away."""
@@ -156,14 +153,13 @@ class TLSStream(Stream):
     def _send(self, data: OutBuffer | bytes) -> int:
         # Record by record: given more, OpenSSL tells of no progress before all has gone.
         sent = 0
-        try:
-            while sent < len(data):
-                count = self._socket.send(data[sent : sent + TLS_RECORD])
+        with memoryview(data) as view, suppress(ssl.SSLWantReadError, ssl.SSLWantWriteError, BlockingIOError):
+            while sent < len(view):
+                with view[sent : sent + TLS_RECORD] as record:
+                    count = self._socket.send(record)
                 if count == 0:  # What gevent returns where ssl raises.
                     break
                 sent += count
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError, BlockingIOError):
-            pass
         return sent
 
     def _discard(self) -> int:

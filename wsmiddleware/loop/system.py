@@ -7,19 +7,104 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextvars import Context
 from time import monotonic
+from typing import Any
 
 from gevent.monkey import get_original
 
+from wsmiddleware.loop.member import Member
 from wsmiddleware.protocol.wire import OutBuffer, Payload
 
-__all__ = ["READ_SIZE", "ReadBuffer", "monotonic", "thread_ident", "write", "write_frame"]
+__all__ = [
+    "HAS_EPOLL",
+    "MAX_EVENTS",
+    "READABLE",
+    "READ_SIZE",
+    "WRITABLE",
+    "EpollSet",
+    "ReadBuffer",
+    "monotonic",
+    "run_in",
+    "thread_ident",
+    "write",
+    "write_frame",
+]
+
+READABLE = 1
+WRITABLE = 2
+
+MAX_EVENTS = 64
+"""Descriptors reported at once. A round of the loop serves that many, then HTTP requests and timers have their turn."""
 
 READ_SIZE = 256 * 1024
 """Bytes asked for at once. A connection that has more gets its next turn when the others have had theirs."""
 
 # In a patched process, the usual one is about greenlets, not threads.
 thread_ident: Callable[[], int] = get_original("_thread", "get_ident")
+
+
+def run_in(context: Context, member: Member) -> None:
+    """Have *member* work in *context*."""
+    context.run(member.work)
+
+
+try:
+    # gevent's patching removes it from the module, for it would block all of a patched process. Not with timeout 0.
+    _epoll: Any = get_original("select", "epoll")
+except AttributeError:  # Not Linux.
+    _epoll = None
+
+HAS_EPOLL = _epoll is not None
+"""Whether this system can make an EpollSet."""
+
+_IN, _OUT = 0x1, 0x4
+_TO_EPOLL = {READABLE: _IN, WRITABLE: _OUT, READABLE | WRITABLE: _IN | _OUT}
+_FROM_EPOLL = {_IN: READABLE, _OUT: WRITABLE}
+
+
+class EpollSet:
+    """Descriptors, and which of them are ready."""
+
+    __slots__ = ("_epoll", "_found")
+
+    def __init__(self) -> None:
+        self._epoll = _epoll()
+        self._found: list[tuple[int, int]] = []
+
+    def fileno(self) -> int:
+        """Return the descriptor that is readable when one in the set is ready."""
+        number: int = self._epoll.fileno()
+        return number
+
+    def add(self, fd: int, interest: int) -> None:
+        """Take *fd* into the set, for READABLE, WRITABLE or both. Raises OSError, as the others do."""
+        self._epoll.register(fd, _TO_EPOLL[interest])
+
+    def change(self, fd: int, interest: int) -> None:
+        """Say again what a member is in the set for."""
+        self._epoll.modify(fd, _TO_EPOLL[interest])
+
+    def remove(self, fd: int) -> None:
+        """Take *fd* out of the set."""
+        self._epoll.unregister(fd)
+
+    def wait(self) -> int:
+        """Look which are ready, without waiting; return how many, MAX_EVENTS at most."""
+        self._found = self._epoll.poll(0, MAX_EVENTS)
+        return len(self._found)
+
+    def fd(self, index: int) -> int:
+        """Return a descriptor that the last wait has found."""
+        return self._found[index][0]
+
+    def readiness(self, index: int) -> int:
+        """Return what it is ready for. An error or a hang-up counts as both."""
+        return _FROM_EPOLL.get(self._found[index][1], READABLE | WRITABLE)
+
+    def close(self) -> None:
+        """Give the set's descriptor back; nothing happens to those in it."""
+        self._epoll.close()
 
 
 class ReadBuffer:

@@ -6,13 +6,18 @@ from cpython.exc cimport PyErr_SetFromErrno
 from cpython.object cimport PyObject
 from cpython.pythread cimport PyThread_get_thread_ident
 from libc.errno cimport EAGAIN, EINTR, errno
+from libc.stdlib cimport free, malloc
 from libc.string cimport memset
+from posix.unistd cimport close
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
+from wsmiddleware.loop.member cimport Member
 from wsmiddleware.protocol.wire cimport OutBuffer
 
 cdef extern from "Python.h":
     Py_ssize_t Py_REFCNT(PyObject* o)
+    int PyContext_Enter(object context) except -1
+    int PyContext_Exit(object context) except -1
 
 cdef extern from "sys/socket.h" nogil:
     struct iovec:
@@ -34,8 +39,38 @@ cdef extern from *:
     #else
     #define WS_SEND_FLAGS MSG_DONTWAIT
     #endif
+
+    #ifdef __linux__
+    #include <sys/epoll.h>
+    #define WS_HAS_EPOLL 1
+    #else
+    #include <errno.h>
+    #include <stdint.h>
+    #define WS_HAS_EPOLL 0
+    enum { EPOLLIN = 1, EPOLLOUT = 4, EPOLL_CTL_ADD = 1, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLL_CLOEXEC = 0 };
+    struct epoll_event { uint32_t events; union { int fd; } data; };
+    static int epoll_create1(int flags) { errno = ENOSYS; return -1; }
+    static int epoll_ctl(int set, int what, int fd, struct epoll_event* event) { errno = ENOSYS; return -1; }
+    static int epoll_wait(int set, struct epoll_event* found, int size, int timeout) { errno = ENOSYS; return -1; }
+    #endif
     """
     int WS_SEND_FLAGS
+    int WS_HAS_EPOLL
+    int EPOLLIN, EPOLLOUT, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLL_CLOEXEC
+    union epoll_data:
+        int fd
+    struct epoll_event:
+        unsigned int events
+        epoll_data data
+    int epoll_create1(int) nogil
+    int epoll_ctl(int, int, int, epoll_event*) nogil
+    int epoll_wait(int, epoll_event*, int, int) nogil
+
+READABLE = 1
+WRITABLE = 2
+
+MAX_EVENTS = 64
+cdef int _MAX_EVENTS = MAX_EVENTS
 
 READ_SIZE = 256 * 1024
 cdef Py_ssize_t _READ_SIZE = READ_SIZE
@@ -49,6 +84,79 @@ cpdef double monotonic() noexcept:
 
 cpdef unsigned long thread_ident() noexcept:
     return PyThread_get_thread_ident()
+
+
+cpdef run_in(context, Member member):
+    PyContext_Enter(context)
+    try:
+        member.work()
+    finally:
+        PyContext_Exit(context)
+
+
+HAS_EPOLL = bool(WS_HAS_EPOLL)
+
+
+cdef class EpollSet:
+    def __cinit__(self):
+        self._fd = epoll_create1(EPOLL_CLOEXEC)
+        if self._fd < 0:
+            PyErr_SetFromErrno(OSError)
+            raise
+        self._found = malloc(_MAX_EVENTS * sizeof(epoll_event))
+        if self._found is NULL:
+            raise MemoryError()
+
+    def __dealloc__(self):
+        if self._fd >= 0:
+            close(self._fd)
+        free(self._found)
+
+    cpdef int fileno(self) except -1:
+        return self._fd
+
+    cpdef int add(self, int fd, int interest) except -1:
+        return self._control(EPOLL_CTL_ADD, fd, interest)
+
+    cpdef int change(self, int fd, int interest) except -1:
+        return self._control(EPOLL_CTL_MOD, fd, interest)
+
+    cpdef int remove(self, int fd) except -1:
+        return self._control(EPOLL_CTL_DEL, fd, 0)
+
+    cdef int _control(self, int what, int fd, int interest) except -1:
+        cdef epoll_event event
+        event.events = (EPOLLIN if interest & 1 else 0) | (EPOLLOUT if interest & 2 else 0)
+        event.data.fd = fd
+        if epoll_ctl(self._fd, what, fd, &event) < 0:
+            PyErr_SetFromErrno(OSError)
+            return -1
+        return 0
+
+    cpdef int wait(self) except -1:
+        cdef int count
+        while True:
+            count = epoll_wait(self._fd, <epoll_event*>self._found, _MAX_EVENTS, 0)
+            if count >= 0:
+                return count
+            if errno != EINTR:
+                PyErr_SetFromErrno(OSError)
+                return -1
+
+    cpdef int fd(self, int index) except -1:
+        return (<epoll_event*>self._found)[index].data.fd
+
+    cpdef int readiness(self, int index) except -1:
+        cdef unsigned int events = (<epoll_event*>self._found)[index].events
+        if events & ~<unsigned int>(EPOLLIN | EPOLLOUT):
+            return 3
+        return (1 if events & EPOLLIN else 0) | (2 if events & EPOLLOUT else 0)
+
+    cpdef int close(self) except -1:
+        if self._fd >= 0:
+            close(self._fd)
+            self._fd = -1
+        return 0
 
 
 cdef class ReadBuffer:

@@ -10,6 +10,7 @@ cdef class OutBuffer:
     cdef int _exports
 
     cdef char* first(self) noexcept
+    cdef int _expect_no_view(self) except -1
     cdef char* _reserve(self, Py_ssize_t size) except NULL
     cpdef append_frame(self, int opcode, payload)
     cdef int _append_frame(self, int opcode, const char* source, Py_ssize_t length) except -1

@@ -108,15 +108,19 @@ cdef class OutBuffer:
     cdef char* first(self) noexcept:
         return self._memory + self._start
 
+    cdef int _expect_no_view(self) except -1:
+        if self._exports:
+            raise BufferError("expected nobody to look into the buffer while it changes, found a memoryview of it")
+        return 0
+
     cdef char* _reserve(self, Py_ssize_t size) except NULL:
         """Return where *size* more bytes have their place."""
         cdef Py_ssize_t used = self._end - self._start
         cdef Py_ssize_t capacity
         cdef char* memory
-        if self._exports:
-            raise BufferError("expected nobody to look into the buffer while it changes, found a memoryview of it")
-        if self._end + size > self._capacity or self._memory is NULL:
-            if used + size <= self._capacity and self._start >= used:
+        self._expect_no_view()
+        if self._memory is NULL or self._end + size > self._capacity:
+            if self._memory is not NULL and used + size <= self._capacity and self._start >= used:
                 # At most one byte is moved for each that has been taken out.
                 memmove(self._memory, self._memory + self._start, used)
             else:
@@ -164,7 +168,7 @@ cdef class OutBuffer:
             PyBuffer_Release(&view)
 
     cpdef consume(self, Py_ssize_t size):
-        self._reserve(0)
+        self._expect_no_view()
         self._start += size
         if self._start >= self._end:
             self._start = self._end = 0
