@@ -246,7 +246,7 @@ class TestRender:
         assert ann.frames == [text(b"1")]
 
     def test_must_return_str_or_bytes(self, ann):
-        hub = Hub(render=lambda message: None)  # type: ignore[arg-type, return-value]
+        hub = Hub(render=lambda message: None)
         hub.join(ann, "room")
         with pytest.raises(TypeError, match="expected render to return str or bytes, found NoneType"):
             hub.publish("room", "x")
