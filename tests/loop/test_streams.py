@@ -143,19 +143,12 @@ class TestWriting:
         assert ends.stream.write(out_buffer(b"data")) == 4
         assert ends.peer.recv(100) == b"data"
 
-    @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
-    def test_sends_a_frame_at_once(self, ends, kind):
-        assert ends.stream.write_frame(b"header", kind(b"payload")) == 13
-        assert ends.peer.recv(100) == b"headerpayload"
-
     def test_takes_what_goes_and_never_waits(self, ends):
         data = os.urandom(1 << 14) * 1024
         left = out_buffer(data)
         while count := ends.stream.write(left):
             left.consume(count)
         assert 0 < len(left) < len(data)
-        left.consume(ends.stream.write_frame(bytes(left)[:10], bytes(left)[10:]))
-        assert len(left) > 0
         received = in_thread(receive_to_the_end, ends.peer)
         while len(left):
             select.select([], [ends.stream.fd], [], PATIENCE)

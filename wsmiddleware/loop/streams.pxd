@@ -1,4 +1,4 @@
-from wsmiddleware.loop.system cimport ReadBuffer, write, write_frame
+from wsmiddleware.loop.system cimport ReadBuffer, write
 from wsmiddleware.protocol.wire cimport OutBuffer
 
 
@@ -7,7 +7,6 @@ cdef class Stream:
 
     cpdef Py_ssize_t read(self, ReadBuffer buffer) except -2
     cpdef Py_ssize_t write(self, OutBuffer data) except -1
-    cpdef Py_ssize_t write_frame(self, bytes header, payload) except -1
     cpdef bint has_buffered(self) except -1
     cpdef end_output(self)
     cpdef close(self)
@@ -23,5 +22,4 @@ cdef class TLSStream(Stream):
     cdef bint _is_new
     cdef bint _tls_is_over
 
-    cdef Py_ssize_t _send(self, data) except -1
     cdef Py_ssize_t _discard(self) except -2

@@ -11,8 +11,8 @@ import ssl
 from contextlib import suppress
 from io import IOBase
 
-from wsmiddleware.loop.system import ReadBuffer, write, write_frame
-from wsmiddleware.protocol.wire import OutBuffer, Payload
+from wsmiddleware.loop.system import ReadBuffer, write
+from wsmiddleware.protocol.wire import OutBuffer
 
 TLS_RECORD = 16 * 1024
 """Bytes: the most that TLS decrypts at once (RFC 8446 section 5.1)."""
@@ -36,10 +36,6 @@ class Stream:
 
     def write(self, data: OutBuffer) -> int:
         """Write what goes without waiting and return how many bytes that was. Raises OSError as read does."""
-        raise NotImplementedError
-
-    def write_frame(self, header: bytes, payload: Payload) -> int:
-        """Write both, one after the other. As write."""
         raise NotImplementedError
 
     def has_buffered(self) -> bool:
@@ -70,9 +66,6 @@ class PlainStream(Stream):
 
     def write(self, data: OutBuffer) -> int:
         return write(self.fd, data)
-
-    def write_frame(self, header: bytes, payload: Payload) -> int:
-        return write_frame(self.fd, header, payload)
 
     def has_buffered(self) -> bool:
         return False
@@ -118,10 +111,16 @@ class TLSStream(Stream):
         return len(buffer.data)
 
     def write(self, data: OutBuffer) -> int:
-        return self._send(data)
-
-    def write_frame(self, header: bytes, payload: Payload) -> int:
-        return self._send(header + payload)
+        # Record by record: given more, OpenSSL tells of no progress before all has gone.
+        sent = 0
+        with memoryview(data) as view, suppress(ssl.SSLWantReadError, ssl.SSLWantWriteError, BlockingIOError):
+            while sent < len(view):
+                with view[sent : sent + TLS_RECORD] as record:
+                    count = self._socket.send(record)
+                if count == 0:  # What gevent returns where ssl raises.
+                    break
+                sent += count
+        return sent
 
     def has_buffered(self) -> bool:
         # Until it has been read from: who has looked into the files may have met the peer's end. That does not show in
@@ -149,18 +148,6 @@ class TLSStream(Stream):
                 self._socket.close()
             for file in self._files:
                 file.close()
-
-    def _send(self, data: OutBuffer | bytes) -> int:
-        # Record by record: given more, OpenSSL tells of no progress before all has gone.
-        sent = 0
-        with memoryview(data) as view, suppress(ssl.SSLWantReadError, ssl.SSLWantWriteError, BlockingIOError):
-            while sent < len(view):
-                with view[sent : sent + TLS_RECORD] as record:
-                    count = self._socket.send(record)
-                if count == 0:  # What gevent returns where ssl raises.
-                    break
-                sent += count
-        return sent
 
     def _discard(self) -> int:
         """Read what cannot be decrypted any more, for the sake of the end behind it."""

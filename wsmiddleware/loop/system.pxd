@@ -5,7 +5,6 @@ cpdef run_in(context, Member member)
 cpdef double monotonic() noexcept
 cpdef unsigned long thread_ident() noexcept
 cpdef Py_ssize_t write(int fd, OutBuffer data) except -1
-cpdef Py_ssize_t write_frame(int fd, bytes header, payload) except -1
 
 
 cdef class ReadBuffer:

@@ -14,7 +14,7 @@ from typing import Any
 from gevent.monkey import get_original
 
 from wsmiddleware.loop.member import Member
-from wsmiddleware.protocol.wire import OutBuffer, Payload
+from wsmiddleware.protocol.wire import OutBuffer
 
 __all__ = [
     "HAS_EPOLL",
@@ -28,7 +28,6 @@ __all__ = [
     "run_in",
     "thread_ident",
     "write",
-    "write_frame",
 ]
 
 READABLE = 1
@@ -135,13 +134,5 @@ def write(fd: int, data: OutBuffer) -> int:
     """
     try:
         return os.write(fd, data)
-    except BlockingIOError:
-        return 0
-
-
-def write_frame(fd: int, header: bytes, payload: Payload) -> int:
-    """Write *header* and *payload* as one, without copying them together. As write."""
-    try:
-        return os.writev(fd, (header, payload))
     except BlockingIOError:
         return 0

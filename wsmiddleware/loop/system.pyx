@@ -1,13 +1,11 @@
 """system.py in C, which takes its place in compiled builds. The functions are the same; see there."""
 
-from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.exc cimport PyErr_SetFromErrno
 from cpython.object cimport PyObject
 from cpython.pythread cimport PyThread_get_thread_ident
 from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stdlib cimport free, malloc
-from libc.string cimport memset
 from posix.unistd cimport close
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
@@ -20,15 +18,8 @@ cdef extern from "Python.h":
     int PyContext_Exit(object context) except -1
 
 cdef extern from "sys/socket.h" nogil:
-    struct iovec:
-        void* iov_base
-        size_t iov_len
-    struct msghdr:
-        iovec* msg_iov
-        size_t msg_iovlen
     ssize_t recv(int, void*, size_t, int)
     ssize_t send(int, const void*, size_t, int)
-    ssize_t sendmsg(int, const msghdr*, int)
     int MSG_DONTWAIT
 
 cdef extern from *:
@@ -191,30 +182,3 @@ cpdef Py_ssize_t write(int fd, OutBuffer data) except -1:
         if errno != EINTR:
             PyErr_SetFromErrno(OSError)
             return -1
-
-
-cpdef Py_ssize_t write_frame(int fd, bytes header, payload) except -1:
-    cdef iovec parts[2]
-    cdef msghdr message
-    cdef Py_buffer view
-    cdef ssize_t size
-    PyObject_GetBuffer(payload, &view, PyBUF_SIMPLE)
-    try:
-        parts[0].iov_base = PyBytes_AS_STRING(header)
-        parts[0].iov_len = PyBytes_GET_SIZE(header)
-        parts[1].iov_base = view.buf
-        parts[1].iov_len = view.len
-        memset(&message, 0, sizeof(message))
-        message.msg_iov = parts
-        message.msg_iovlen = 2
-        while True:
-            size = sendmsg(fd, &message, WS_SEND_FLAGS)
-            if size >= 0:
-                return size
-            if errno == EAGAIN:
-                return 0
-            if errno != EINTR:
-                PyErr_SetFromErrno(OSError)
-                return -1
-    finally:
-        PyBuffer_Release(&view)
