@@ -46,7 +46,6 @@ def extensions() -> list[Extension]:
     found = [
         Extension(os.path.splitext(path)[0].replace("/", "."), [path], depends=declarations, extra_compile_args=["-O3"])
         for path in MODULES
-        if os.path.exists(path)
     ]
     # force: Cython does not notice that a .pxd of a .py, or one that it refers to, has changed (cython issue 1428).
     built: list[Extension] = cythonize(

@@ -68,6 +68,7 @@ class TestCheck:
             pytest.param(Callable(), {"room"}, id="callable object"),
             pytest.param(Callable().method, (), id="bound method"),
             pytest.param(print, (), id="builtin function"),
+            pytest.param(max, (), id="builtin function that does not tell its parameters"),
         ],
     )
     def test_accepts(self, endpoint, parameters):

@@ -101,6 +101,19 @@ class TestUnderAServerThatHasAnsweredAlready:
         assert said(client) == "hello"
         assert client.status == ""
 
+    def test_its_subprotocol_is_the_sessions(self, app, join):
+        app.register("/", lambda session: session.send(str(session.subprotocol)), subprotocols=["ours"])
+        offer = {"HTTP_SEC_WEBSOCKET_PROTOCOL": "ours, theirs"}
+        client = join("/", **{"test.answered": True, "test.subprotocol": "theirs", **offer}).ask(app)
+        assert said(client) == "theirs"
+
+    def test_its_extensions_are_a_promise_that_cannot_be_kept(self, app, join, caplog):
+        app.register("/", say_hello)
+        client = join("/", **{"test.answered": True, "test.extensions": "permessage-deflate"}).ask(app)
+        reason = "Expected no extensions in the handshake of a test's server, found permessage-deflate."
+        assert client.receive(4 + len(reason)) == frame(0x8, (1008).to_bytes(2, "big") + reason.encode())
+        assert caplog.messages[0] == f"refused a session for '/': {reason}"
+
 
 class TestUnavailable:
     """The server does not give its connection away."""

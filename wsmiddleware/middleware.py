@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextvars import copy_context
 from io import BytesIO
 from time import monotonic
@@ -26,7 +26,7 @@ from wsmiddleware.options import Options, RouteOptions, complete
 from wsmiddleware.protocol.close import MAX_REASON, CloseCause, CloseCode, is_sendable
 from wsmiddleware.protocol.forwarded import TrustedProxies
 from wsmiddleware.protocol.handshake import Refused, is_upgrade, shake_hands
-from wsmiddleware.routing import Routes, parameters
+from wsmiddleware.routing import Match, Routes, parameters
 from wsmiddleware.servers.takeover import Takeover
 from wsmiddleware.session import Environ, Session
 
@@ -56,14 +56,6 @@ class Route(NamedTuple):
 
     endpoint: type[Endpoint] | Function
     options: Options
-
-
-class Place(NamedTuple):
-    """Where in the URL space a request has been found: what the route took, and what that left."""
-
-    params: Mapping[str, object]
-    script_name: str
-    path_info: str
 
 
 class WebSocketMiddleware:
@@ -148,9 +140,8 @@ class WebSocketMiddleware:
         match = self._routes.match(environ)
         if match is None:
             return self.app(environ, start_response)
-        place = Place(match.params, match.script_name, match.path_info)
         try:
-            return self._upgrade(environ, start_response, match.target, place)
+            return self._upgrade(environ, start_response, match)
         except ConnectionUnavailable as unavailable:
             log.warning("no WebSocket for %s: %s", _path(environ), unavailable.diagnosis)
             return self._unavailable()(environ, start_response)
@@ -165,14 +156,14 @@ class WebSocketMiddleware:
         then nothing has been answered yet.
         """
         check(endpoint, ())
-        place = Place({}, environ.get("SCRIPT_NAME", ""), environ.get("PATH_INFO", ""))
-        return self._upgrade(environ, start_response, Route(endpoint, self._default_options), place)
+        return self._upgrade(environ, start_response, _here(environ, Route(endpoint, self._default_options)))
 
     def stop(self, code: int = CloseCode.GOING_AWAY, timeout: float | None = None) -> None:
         """Close all sessions with *code* and wait until they have ended, *timeout* seconds at most.
 
-        By default that is drain_timeout. New sessions are refused from now on. From any thread and greenlet. Raises
-        ValueError for a code that may not be sent.
+        By default that is drain_timeout. New sessions are refused from now on. From any thread and greenlet, but not
+        from within an endpoint: its own session would not end as long as it waits. Raises ValueError for a code that
+        may not be sent.
         """
         if not is_sendable(code):
             raise ValueError(f"expected a close code that may be sent, found {code}")
@@ -181,7 +172,7 @@ class WebSocketMiddleware:
         channels = list(self._channels)
         for channel in channels:
             channel.loop.post(channel.close, code, "", CloseCause.SERVER_SHUTDOWN)
-        # No Event of gevent's: when a thread has waited for it and is gone, the next one may wait for ever (26.9).
+        # No Event of gevent's: when a thread has waited for it and is gone, the next may wait for ever (gevent 26.9).
         pause = gevent.sleep if any(channel.loop.is_here() for channel in channels) else _native_sleep
         while self._channels and monotonic() < deadline:
             pause(DRAIN_INTERVAL)
@@ -189,8 +180,9 @@ class WebSocketMiddleware:
     # One upgrade
 
     def _upgrade(
-        self, environ: Environ, start_response: StartResponse, route: Route, place: Place
+        self, environ: Environ, start_response: StartResponse, match: Match[Route]
     ) -> Iterable[bytes]:
+        route = match.target
         takeover = servers.find(environ, start_response)
         accepted = shake_hands(
             environ,
@@ -223,7 +215,7 @@ class WebSocketMiddleware:
         subprotocol = accepted.subprotocol or takeover.promised_subprotocol
         try:
             takeover.accept(accepted.headers)
-            channel = self._open(takeover, endpoint, route.options, environ, place, subprotocol)
+            channel = self._open(takeover, endpoint, environ, match, subprotocol)
         except OSError as gone:
             log.info("the client of %s has gone before its handshake was answered: %s", _path(environ), gone)
             return takeover.finish()
@@ -254,33 +246,32 @@ class WebSocketMiddleware:
             "asked. For an HTTP response use the plain handler, gevent.pywsgi.WSGIHandler",
             takeover.server,
         )
-        place = Place({}, environ.get("SCRIPT_NAME", ""), environ.get("PATH_INFO", ""))
-        self._open(takeover, _Refusal(reason), self._default_options, environ, place, None)
+        refusal = _Refusal(reason)
+        self._open(takeover, refusal, environ, _here(environ, Route(_Refusal, self._default_options)), None)
         return takeover.finish()
 
     def _open(
         self,
         takeover: Takeover,
         endpoint: Endpoint | Function,
-        options: Options,
         environ: Environ,
-        place: Place,
+        match: Match[Route],
         subprotocol: str | None,
     ) -> Channel:
         """Take the connection and begin a session on it."""
         stream, early = takeover.take()
-        loop, settings, context = self._loops.here(), options.settings, copy_context()
+        loop, settings, context = self._loops.here(), match.target.options.settings, copy_context()
         channel: CallbackChannel | ConversationChannel
         if isinstance(endpoint, Endpoint):
             channel = CallbackChannel(loop, stream, settings, self._done, endpoint, context)
         else:
-            channel = ConversationChannel(loop, stream, settings, self._done, endpoint, place.params, context)
+            channel = ConversationChannel(loop, stream, settings, self._done, endpoint, match.params, context)
         kept = {key: value for key, value in environ.items() if key not in OF_THE_CONNECTION}
-        kept.update({"wsgi.input": BytesIO(), "SCRIPT_NAME": place.script_name, "PATH_INFO": place.path_info})
+        kept.update({"wsgi.input": BytesIO(), "SCRIPT_NAME": match.script_name, "PATH_INFO": match.path_info})
         channel.session = Session(
             channel,
             environ=kept,
-            params=place.params,
+            params=match.params,
             subprotocol=subprotocol,
             remote_address=self._proxies.client_address(environ),
         )
@@ -310,6 +301,11 @@ class _Refusal(Endpoint):
 
     def on_open(self, session: Session) -> None:
         session.close(CloseCode.POLICY_VIOLATION, self._reason)
+
+
+def _here(environ: Environ, route: Route) -> Match[Route]:
+    """Return what matching would, of a request for *route* that has not been matched."""
+    return Match(route, {}, environ.get("SCRIPT_NAME", ""), environ.get("PATH_INFO", ""))
 
 
 def _response(refused: Refused) -> WSGIApplication:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any, TypeAlias, TypeVar
 
@@ -93,7 +94,7 @@ class Session:
             if channel.loop.is_here():
                 channel.send_text(data)
             else:
-                channel.loop.call(channel.send_text, data)
+                self._call(channel.send_text, data)
         elif isinstance(message, (bytes, bytearray)):
             self._send_binary(message)
         elif isinstance(message, memoryview):
@@ -125,7 +126,8 @@ class Session:
         1000 to 1014 as registered, but 1004 and 1006, and 3000 to 4999; 1005 stands for no code and no reason), and
         for a *reason* of more than 123 bytes.
         """
-        self._run(self._channel.close, code, reason)
+        with suppress(ConnectionClosed):
+            self._run(self._channel.close, code, reason)
 
     def ping(self, data: bytes = b"") -> None:
         """Send a ping; when it is answered, ``latency`` is known.
@@ -158,8 +160,13 @@ class Session:
         if channel.loop.is_here():
             channel.send_binary(payload)
         else:
-            channel.loop.call(channel.send_binary, payload)
+            self._call(channel.send_binary, payload)
 
     def _run(self, action: Callable[..., Result], *arguments: Any) -> Result:
-        loop = self._channel.loop
-        return action(*arguments) if loop.is_here() else loop.call(action, *arguments)
+        return action(*arguments) if self._channel.loop.is_here() else self._call(action, *arguments)
+
+    def _call(self, action: Callable[..., Result], *arguments: Any) -> Result:
+        """Have the loop's thread call *action*. For a session that is over it need not: the loop may be over, too."""
+        if self.close_event is not None and action != self._channel.receive:
+            raise ConnectionClosed(self.close_event)
+        return self._channel.loop.call(action, *arguments)

@@ -31,6 +31,7 @@ MALFORMED = [
     pytest.param({"method": "PUT"}, METHOD, "Expected the method GET, found 'PUT'.", id="PUT"),
     pytest.param({"method": "OPTIONS"}, METHOD, "Expected the method GET, found 'OPTIONS'.", id="OPTIONS"),
     pytest.param({"method": "get"}, METHOD, "Expected the method GET, found 'get'.", id="get"),
+    pytest.param({"Host": None}, BAD, "Expected a Host, found none.", id="no Host"),
     pytest.param({"Connection": None}, BAD, "Expected Connection: Upgrade, found none.", id="no Connection"),
     pytest.param({"Connection": "keep-alive"}, BAD, "found 'keep-alive'.", id="Connection: keep-alive"),
     pytest.param({"Connection": "Upgraded"}, BAD, "found 'Upgraded'.", id="Connection: Upgraded"),

@@ -351,6 +351,15 @@ class TestTheEndOfASlowClient:
         served.wait()
         assert served.session.buffered == 0
 
+    def test_close_lets_go_at_once_of_who_waits_in_send(self, serve, style):
+        served = serve(style(Recorder()), Settings(send_queue=QUEUE, close_timeout=60), connect=narrow)
+        sender = Sender(served)
+        sender.wait_until_blocked()
+        served.session.close()
+        error = sender.greenlet.get()
+        assert isinstance(error, ConnectionClosed) and error.event is None
+        assert served.session.close_event is None
+
     def test_close_from_an_endpoint_that_has_filled_the_queue(self, serve, style):
         def flood_and_close(session, message):
             with Moment(0.02):

@@ -157,7 +157,7 @@ class Member:
             for _ in range(STEPS):
                 self.crowd.choice({self.ask: 10, self.read: 8, self.crowd.pause: 6, lambda: peer.write(PING): 2})()
             # Its last words may have to wait for a server that waits for it to read.
-            with Moment(1):
+            with Moment(0.3):
                 self.crowd.choice(
                     {
                         lambda: (peer.write(LEAVING), self.read_to_the_end()): 4,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ from tests.support.loop import Recorder, both_pollers
 from tests.support.wire import frame
 from tests.support.wsgi import PATIENCE, in_thread, wait_until
 from wsmiddleware.exceptions import ConnectionClosed
+from wsmiddleware.loop.loop import Loop
 from wsmiddleware.protocol.close import Close
 
 
@@ -221,3 +223,28 @@ print(served.peer.event())
 def test_native_threads_are_told_from_greenlets_in_a_patched_process():
     result = subprocess.run([sys.executable, "-c", IN_A_PATCHED_PROCESS], capture_output=True, text=True, timeout=60)
     assert result.stdout.splitlines() == ["from a greenlet", "from a thread", "(2, 1)", "echo"], result.stderr
+
+
+class TestALoopThatDoesNotRun:
+    def calling(self, loop: Loop, errors: list[str]) -> None:
+        with pytest.raises(RuntimeError) as error:
+            loop.call(int)
+        errors.append(str(error.value))
+
+    def test_is_given_up(self, loop, monkeypatch):
+        monkeypatch.setattr("wsmiddleware.loop.loop.UNRESPONSIVE", 0.02)
+        errors: list[str] = []
+        thread = threading.Thread(target=self.calling, args=(loop, errors))
+        thread.start()
+        thread.join(PATIENCE)  # Meanwhile the hub of this thread cannot run.
+        assert len(errors) == 1
+        assert errors[0].startswith("expected the session's loop to run, found that it has not")
+
+    def test_is_nobody_s_after_its_thread_even_if_another_gets_its_ident(self):
+        loop = in_thread(lambda: Loop(gevent.get_hub()))()
+        wait_until(loop.has_ended)
+        assert not any(in_threads(8, lambda number: loop.is_here()))
+        errors: list[str] = []
+        in_thread(self.calling, loop, errors)()
+        assert errors[0].endswith("has its server, or its thread, ended?")
+        loop.close()

@@ -8,7 +8,7 @@ import sys
 import gevent
 import pytest
 
-from tests.support.wsgi import in_thread
+from tests.support.wsgi import in_thread, wait_until
 from wsmiddleware.loop.loops import Loops
 
 
@@ -176,6 +176,24 @@ print(served.peer.event())
 """
 )
 
+ENDS_MEANWHILE = (
+    FORK
+    + """
+served = serve(Recorder())
+gevent.sleep(0.001)
+read, write = os.pipe()
+pid = os.fork()
+if pid == 0:
+    os.close(write)
+    os.read(read, 1)  # until the parent has closed it
+    os._exit(0)
+served.peer.end_output()
+print(served.peer.raw_rest())
+os.close(write)
+os.waitpid(pid, 0)
+"""
+)
+
 CLOSE = "Close(code=1000, reason='')"
 
 
@@ -196,6 +214,7 @@ SCRIPTS = [
         ],
         id="in an endpoint",
     ),
+    pytest.param(ENDS_MEANWHILE, ["b''"], id="a session ends meanwhile"),
     pytest.param(IN_THE_CHILD, ["of the child", "child has seen nothing", "of the parent"], id="child serves, too"),
 ]
 
@@ -215,3 +234,12 @@ def run(script: object, *arguments: str) -> list[str]:
     result = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert result.stderr == ""
     return result.stdout.splitlines()
+
+
+def test_loops_of_threads_that_have_ended_are_closed():
+    loops = Loops()
+    ended = in_thread(loops.here)()
+    wait_until(ended.has_ended)
+    assert loops.here() is not ended
+    assert ended.closed
+    loops.drop()

@@ -124,3 +124,14 @@ def test_the_past_is_due_at_once():
     timers.due(100)
     timers.add("late", 50)
     assert timers.due(100) == ["late"]
+
+
+def test_what_has_been_removed_costs_nothing():
+    timers: Timers[str] = Timers()
+    timers.add("kept", 5000)
+    for when in range(10_000):
+        timers.remove("item", timers.add("item", when))
+    assert len(timers._slots) == 1
+    assert len(timers._order) < 100
+    assert timers.due(4999) == []
+    assert timers.due(5001) == ["kept"]

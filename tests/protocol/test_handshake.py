@@ -230,6 +230,14 @@ class TestRefused:
             "Name subprotocols with letters, digits, '.' and '-', and put commas between them."
         )
 
+    @pytest.mark.parametrize("host", [{}, {"HTTP_HOST": ""}], ids=["none", "empty"])
+    def test_for_no_host(self, host):
+        """4.2.1: "A |Host| header field containing the server's authority"."""
+        request = environ()
+        del request["HTTP_HOST"]
+        text = refusal(request | host, "400 Bad Request")
+        assert text == "Expected a Host, found none. Use a client that speaks HTTP/1.1."
+
     @pytest.mark.parametrize("body", [{"CONTENT_LENGTH": "5"}, {"HTTP_TRANSFER_ENCODING": "chunked"}], ids=repr)
     def test_for_a_body(self, body):
         """Its bytes would pass for frames that came early."""
@@ -268,7 +276,12 @@ class TestOrigin:
         "origins. Behind a proxy that changes Host, name that in trusted_proxies."
     )
 
-    @pytest.mark.parametrize("origin", ["https://evil.example", "null", "", "server.example.com", "file://"])
+    @pytest.mark.parametrize("options", [{}, {"origins": ["https://example.org"]}], ids=["by default", "with a list"])
+    def test_null_is_refused_with_the_one_remedy_there_is(self, options):
+        text = refusal(environ(origin="null"), "403 Forbidden", **options)
+        assert text.endswith("It stands for any page that hides where it comes from; only origins=\"*\" allows it.")
+
+    @pytest.mark.parametrize("origin", ["https://evil.example", "", "server.example.com", "file://"])
     def test_is_the_request_s_host_by_default(self, origin):
         text = refusal(environ(origin=origin), "403 Forbidden")
         assert text == self.OTHERS.format(host="'server.example.com'", found=repr(origin))

@@ -37,11 +37,11 @@ class JoinedTakeover:
     """One end of a pair of sockets, as a server gives it away."""
 
     server = "a test's server"
-    promised_subprotocol: str | None = None
-    promised_extensions: str | None = None
 
     def __init__(self, environ: WSGIEnvironment, start_response: StartResponse) -> None:
         self.answered: bool = environ.get("test.answered", False)
+        self.promised_subprotocol: str | None = environ.get("test.subprotocol")
+        self.promised_extensions: str | None = environ.get("test.extensions")
         self._environ = environ
         self._start_response = start_response
 

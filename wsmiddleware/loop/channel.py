@@ -199,6 +199,7 @@ class Channel(Member):
         self._protocol.close(code, reason)
         self._decide(cause)
         self._inbox.clear()
+        self._wake_senders()
         self._deadline = monotonic() + self.settings.close_timeout
         self._set_timer()
         self.loop.flush_soon(self)
@@ -510,6 +511,7 @@ class Channel(Member):
             self.loop.watch(self, 0)
             self.loop.set_timer(self, None)
             self._deadline = None
+            self._end_output()  # Closing alone tells the client nothing while a forked child has the descriptor, too.
             self._stream.close()
             self.fd = -1
             self._protocol.out.clear()

@@ -6,6 +6,7 @@ from wsmiddleware.loop.system cimport ReadBuffer, monotonic, thread_ident
 
 
 cdef int WORTH_A_ROUND
+cdef unsigned long NO_THREAD
 
 
 cdef class Loop:
@@ -36,6 +37,7 @@ cdef class Loop:
     cdef object _timer_at
 
     cdef object _posted
+    cdef readonly long _beats
     cdef object __weakref__
 
     cpdef watch(self, Member member, int interest)

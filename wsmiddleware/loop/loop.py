@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeVar
-from weakref import getweakrefcount
+from weakref import getweakrefcount, ref
 
 from gevent.hub import Hub
 from gevent.monkey import get_original
@@ -41,8 +41,26 @@ MAX_ROUNDS = 7
 WORTH_A_ROUND = 2
 """Descriptors that were ready at once. Looking again costs a system call; when there was one, it rarely pays."""
 
-# In a patched process, the usual one is about greenlets, not threads.
+NO_THREAD = 0
+
+UNRESPONSIVE = 10.0
+"""Seconds without a sign of life, after which another thread gives a loop up."""
+
+# In a patched process, the usual ones are about greenlets, not threads.
 _allocate_lock = get_original("_thread", "allocate_lock")
+_of_this_thread = get_original("_thread", "_local")()
+
+
+class _Thread:
+    """Kept by a thread, and only there: ends with it, and tells the loop."""
+
+    def __init__(self, loop: Loop) -> None:
+        self._loop = ref(loop)
+
+    def __del__(self) -> None:
+        loop = self._loop()
+        if loop is not None:
+            loop.thread_ended()
 
 
 class Loop:
@@ -57,6 +75,7 @@ class Loop:
         """For all reading."""
 
         self._thread = thread_ident()
+        _of_this_thread.__dict__.setdefault("loops", []).append(_Thread(self))
         self._poller = poller(hub, self._turn)
         self._members: dict[int, Member] = {}
 
@@ -84,6 +103,7 @@ class Loop:
 
         # What other threads want, in the order of their asking.
         self._posted: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
+        self._beats = 0
 
     def close(self) -> None:
         """Do nothing any more. What greenlets were in the middle of they can finish, as far as it is no I/O."""
@@ -156,6 +176,14 @@ class Loop:
         """Say whether this is the loop's thread. From any thread."""
         return thread_ident() == self._thread
 
+    def thread_ended(self) -> None:
+        """Take note that nobody will run the loop any more. A later thread may get the same ident: it is not ours."""
+        self._thread = NO_THREAD
+
+    def has_ended(self) -> bool:
+        """Say whether the loop's thread has ended."""
+        return self._thread == NO_THREAD
+
     def post(self, action: Callable[..., object], *arguments: Any) -> None:
         """Have the loop's thread call *action*, which must neither block nor raise. From any thread; does not wait."""
         self._posted.append((action, arguments))
@@ -170,7 +198,8 @@ class Loop:
     def call(self, action: Callable[..., Result], *arguments: Any) -> Result:
         """Call *action* in a greenlet of the loop's thread and return what it returns. From any other thread.
 
-        The thread waits. Raises what *action* raises.
+        The thread waits. Raises what *action* raises, and RuntimeError when the loop has not run for UNRESPONSIVE
+        seconds: its server may have ended, without the process.
         """
         done = _allocate_lock()
         done.acquire()
@@ -186,10 +215,21 @@ class Loop:
                 done.release()
 
         self.post(self.spawn, run)
-        done.acquire()
+        beats = -1
+        while not done.acquire(True, UNRESPONSIVE if beats >= 0 else 0):
+            if self.has_ended() or self._beats == beats:
+                raise RuntimeError(
+                    f"expected the session's loop to run, found that it has not for {UNRESPONSIVE:.0f} seconds: "
+                    "has its server, or its thread, ended?"
+                )
+            beats = self._beats
+            self.post(self._beat)
         if errors:
             raise errors[0]
         return results[0]
+
+    def _beat(self) -> None:
+        self._beats += 1
 
     # The turn
 
@@ -246,6 +286,7 @@ class Loop:
     def _run(self) -> None:
         """A runner's life."""
         me = getcurrent()
+        references = getweakrefcount(me)  # those of a tracer or a profiler
         while True:
             while self._next < len(self._served) and self._runner is me:
                 member = self._served[self._next]
@@ -260,7 +301,7 @@ class Loop:
                     member.flush_due = False
                 member.flush()
                 del member  # It may be over; an idle runner must not keep it.
-                if getweakrefcount(me):
+                if getweakrefcount(me) > references:
                     # An endpoint has set greenlet-locals. They must not be seen by the next one.
                     return
             if len(self._idle) >= MAX_IDLE_RUNNERS:

@@ -6,7 +6,7 @@ None exists before, and none survives a fork: in the child it would serve the pa
 from __future__ import annotations
 
 import os
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import WeakSet
 
 from gevent import get_hub
 from gevent.hub import Hub
@@ -18,7 +18,7 @@ class Loops:
     """Loops by hub. Each thread asks for its own."""
 
     def __init__(self) -> None:
-        self._loops: WeakKeyDictionary[Hub, Loop] = WeakKeyDictionary()
+        self._loops: dict[Hub, Loop] = {}
         _all.add(self)
 
     def here(self) -> Loop:
@@ -26,6 +26,7 @@ class Loops:
         hub = get_hub()
         loop = self._loops.get(hub)
         if loop is None:
+            self._forget_ended()
             loop = self._loops[hub] = Loop(hub)
         return loop
 
@@ -33,7 +34,13 @@ class Loops:
         """Forget all loops and let go of what they watch; the connections stay as they are."""
         for loop in list(self._loops.values()):
             loop.close()
-        self._loops = WeakKeyDictionary()
+        self._loops = {}
+
+    def _forget_ended(self) -> None:
+        for hub, loop in list(self._loops.items()):
+            if loop.has_ended():
+                loop.close()
+                del self._loops[hub]
 
 
 _all: WeakSet[Loops] = WeakSet()

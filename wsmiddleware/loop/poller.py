@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from gevent.hub import Hub
@@ -43,7 +44,7 @@ class Poller:
 
 
 def make_poller(hub: Hub, on_ready: Callable[[], object]) -> Poller:
-    """Return the better of the two for this system. *on_ready* is called in *hub* when ready() has something."""
+    """Return the better of the two for this system. *on_ready* is called in *hub* when poll() would find something."""
     return EpollPoller(hub, on_ready) if HAS_EPOLL else WatcherPoller(hub, on_ready)
 
 
@@ -84,8 +85,9 @@ class EpollPoller(Poller):
         return self._epoll.readiness(index)
 
     def close(self) -> None:
-        self._watcher.stop()
-        self._watcher.close()
+        with suppress(ValueError):  # The hub may have been destroyed, and its watchers with it.
+            self._watcher.stop()
+            self._watcher.close()
         self._epoll.close()
 
 

@@ -34,7 +34,7 @@ READABLE = 1
 WRITABLE = 2
 
 MAX_EVENTS = 64
-"""Descriptors reported at once. A round of the loop serves that many, then HTTP requests and timers have their turn."""
+"""Descriptors reported at once, and served in one round of the loop."""
 
 READ_SIZE = 256 * 1024
 """Bytes asked for at once. A connection that has more gets its next turn when the others have had theirs."""

@@ -10,6 +10,9 @@ Item = TypeVar("Item")
 RESOLUTION = 0.05
 """Seconds. Deadlines here are seconds long and mostly not reached; one set per slot makes dropping them cheap."""
 
+SPARE = 64
+"""Slots that may be empty before the order is made anew."""
+
 
 class Timers(Generic[Item]):
     """Items in slots of time. Adding and removing cost the same however many there are."""
@@ -33,16 +36,20 @@ class Timers(Generic[Item]):
         items = self._slots.get(slot)
         if items is not None:
             items.discard(item)
+            if not items:
+                del self._slots[slot]
+                if len(self._order) > 2 * len(self._slots) + SPARE:
+                    self._order = sorted(self._slots)
 
     def due(self, now: float) -> list[Item]:
         """Take out all that is due at *now*, and return it."""
         found: list[Item] = []
         while self._order and self._order[0] * RESOLUTION <= now:
-            found.extend(self._slots.pop(heappop(self._order)))
+            found.extend(self._slots.pop(heappop(self._order), ()))
         return found
 
     def next(self) -> float | None:
         """Return when something may be due next, None if nothing ever is."""
-        while self._order and not self._slots[self._order[0]]:
-            del self._slots[heappop(self._order)]
+        while self._order and self._order[0] not in self._slots:
+            heappop(self._order)
         return self._order[0] * RESOLUTION if self._order else None

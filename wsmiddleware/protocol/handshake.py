@@ -39,6 +39,7 @@ _MAX_SHOWN = 200
 
 _PROXY_HINT = "A proxy takes this field away unless it is told to pass on both Upgrade and Connection."
 _ORIGINS_HINT = "To allow it, name it in the option origins."
+_NULL_HINT = 'It stands for any page that hides where it comes from; only origins="*" allows it.'
 
 
 class Accepted(NamedTuple):
@@ -97,6 +98,9 @@ def shake_hands(
             "tell a proxy in between to do so too (nginx: proxy_http_version 1.1).",
         )
 
+    if not environ.get("HTTP_HOST"):
+        return _refuse("400 Bad Request", "Expected a Host, found none. Use a client that speaks HTTP/1.1.")
+
     if environ.get("CONTENT_LENGTH", "") not in ("", "0") or "HTTP_TRANSFER_ENCODING" in environ:
         # Whoever is asked for the connection cannot tell the body from frames that came early.
         return _refuse("400 Bad Request", "Expected a handshake without a body, found one. Send no Content-Length.")
@@ -145,6 +149,8 @@ def shake_hands(
             remedy = f"{_ORIGINS_HINT} Behind a proxy that changes Host, name that in trusted_proxies."
         else:
             expected, remedy = f"one of {_show(', '.join(origins.named))}", _ORIGINS_HINT
+        if environ["HTTP_ORIGIN"] == "null":
+            remedy = _NULL_HINT
         return _refuse(
             "403 Forbidden", f"Expected Origin to be {expected}, found {_field(environ, 'HTTP_ORIGIN')}. {remedy}"
         )
