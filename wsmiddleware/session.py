@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from operator import methodcaller
 from types import SimpleNamespace
 from typing import Any, TypeAlias, TypeVar
 
@@ -94,7 +95,7 @@ class Session:
             if channel.loop.is_here():
                 channel.send_text(data)
             else:
-                self._call(channel.send_text, data)
+                self._call(methodcaller("send_text", data), channel)
         elif isinstance(message, (bytes, bytearray)):
             self._send_binary(message)
         elif isinstance(message, memoryview):
@@ -146,7 +147,7 @@ class Session:
             channel.loop.run_posted()  # What other threads have offered before comes before.
             channel.offer(frame)
         else:
-            channel.loop.post(channel.offer, frame)
+            channel.loop.post(methodcaller("offer", frame), channel)
 
     def add_end_callback(self, callback: Callable[[], None]) -> None:
         """Have *callback* called once at the end, before on_close; at once if the session is already over.
@@ -160,7 +161,7 @@ class Session:
         if channel.loop.is_here():
             channel.send_binary(payload)
         else:
-            self._call(channel.send_binary, payload)
+            self._call(methodcaller("send_binary", payload), channel)
 
     def _run(self, action: Callable[..., Result], *arguments: Any) -> Result:
         return action(*arguments) if self._channel.loop.is_here() else self._call(action, *arguments)

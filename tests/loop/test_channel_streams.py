@@ -7,6 +7,7 @@ import gevent.event
 import pytest
 
 from tests.support.loop import Ends, Peer, Recorder, echo, tcp, tls
+from tests.support.wire import client_frame
 from tests.support.wsgi import wait_until
 from wsmiddleware.loop.channel import Settings
 from wsmiddleware.loop.streams import PlainStream
@@ -79,6 +80,77 @@ class TestTLS:
         wait_until(lambda: recorder.messages)
         end(served.peer)
         assert recorder.event.cause is CloseCause.NETWORK_LOST
+
+
+class Piecemeal(PlainStream):
+    """Holds what has come, and gives away a little of it at a time. The descriptor does not show the rest."""
+
+    def __init__(self, fd: int, held: bytes = b"") -> None:
+        super().__init__(fd)
+        self.held = held
+
+    def read(self, buffer):
+        if not self.held:
+            size = super().read(buffer)
+            if size <= 0:
+                return size
+            self.held = buffer.data[:size]
+        buffer.data, self.held = self.held[:100], self.held[100:]
+        return len(buffer.data)
+
+    def has_buffered(self):
+        return bool(self.held)
+
+
+def piecemeal(held: bytes = b"") -> Ends:
+    stream, client = tcp()
+    fd, stream.fd = stream.fd, -1
+    return Piecemeal(fd, held), client
+
+
+class TestBuffered:
+    """What waits in the stream, where watching the descriptor does not show it."""
+
+    @pytest.mark.parametrize("queue", [1, 3, 1000])
+    @pytest.mark.parametrize("action", [lambda *_: None, lambda *_: gevent.sleep(0)], ids=["quick", "slow"])
+    def test_all_comes(self, serve, style, queue, action):
+        recorder = Recorder(on_message=action)
+        served = serve(style(recorder), Settings(receive_queue=queue), connect=piecemeal)
+        messages = [f"message {number}" for number in range(100)]
+        served.peer.send(*messages)
+        wait_until(lambda: len(recorder.messages) == 100)
+        assert recorder.messages == messages
+        served.peer.start_close()
+        assert served.peer.rest() == [Close(1000)]
+
+    def test_comes_after_a_busy_time(self, serve, style):
+        go_on = gevent.event.Event()
+        recorder = Recorder(on_message=lambda session, message: go_on.wait())
+        served = serve(style(recorder), Settings(receive_queue=2), connect=piecemeal)
+        served.peer.send(*["message"] * 50)
+        wait_until(lambda: recorder.messages)
+        gevent.sleep(0.001)
+        assert len(recorder.messages) == 1
+        go_on.set()
+        wait_until(lambda: len(recorder.messages) == 50)
+
+    def test_comes_although_nothing_more_is_sent(self, serve, style):
+        recorder = Recorder()
+        held = b"".join(client_frame(0x1, b"%d" % number) for number in range(50))
+        serve(style(recorder), Settings(receive_queue=2), connect=lambda: piecemeal(held))
+        wait_until(lambda: len(recorder.messages) == 50)
+
+    @pytest.mark.parametrize("queue", [1, 1000])
+    def test_is_dropped_by_a_close_but_for_the_close_frame_in_it(self, serve, style, queue):
+        go_on = gevent.event.Event()
+        recorder = Recorder(on_message=lambda session, message: go_on.wait())
+        served = serve(style(recorder), Settings(receive_queue=queue, close_timeout=60), connect=piecemeal)
+        served.peer.write(served.peer.frames(*["message"] * 50) + client_frame(0x8, b"\x03\xe9"))
+        wait_until(lambda: recorder.messages)
+        served.session.close(4000)
+        assert served.event.received == Close(1001)
+        go_on.set()
+        assert recorder.event is served.event
 
 
 class Failing(PlainStream):

@@ -60,8 +60,10 @@ class CallbackChannel(Channel):
             self.fill_inbox()
             return
         self._busy = True
-        run_in(self._context, self)
-        self._busy = False
+        try:
+            run_in(self._context, self)
+        finally:
+            self._busy = False
         if self._backlog:
             self.fill_inbox()
         self.done()

@@ -186,8 +186,8 @@ class Channel(Member):
         self._sent_message()
 
     def ping(self, data: bytes) -> None:
-        """Send a ping. Raises ValueError for more than 125 bytes, and ConnectionClosed."""
-        self._expect_open()
+        """Send a ping; waits as send_text. Raises ValueError for more than 125 bytes, and ConnectionClosed."""
+        self._wait_for_room()
         self._protocol.ping(data)
         self._ping_sent = (data, monotonic())
         self.loop.flush_soon(self)

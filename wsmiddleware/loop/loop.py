@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 from weakref import getweakrefcount, ref
 
@@ -246,10 +247,12 @@ class Loop:
         self._turning = True
         # Clients that answer while others are served are not made to wait until gevent has been around.
         rounds = MAX_ROUNDS
-        while self._round() >= WORTH_A_ROUND and rounds and not self.closed:
-            rounds -= 1
-        self._runner = None
-        self._turning = False
+        try:
+            while self._round() >= WORTH_A_ROUND and rounds and not self.closed:
+                rounds -= 1
+        finally:  # Ctrl-C may come in the middle.
+            self._runner = None
+            self._turning = False
         if self._ready and not self.closed:
             self._ask_for_turn()
 
@@ -329,13 +332,15 @@ class Loop:
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
-            self._timer.stop()
-            self._timer.close()
+            with suppress(ValueError):  # The hub may have been destroyed, and its watchers with it.
+                self._timer.stop()
+                self._timer.close()
             self._timer = None
 
     def _on_timer(self) -> None:
         now = monotonic()
-        for member in self._timers.due(now):
+        due = self._timers.due(now)
+        self._arm()
+        for member in due:
             member.timer_slot = 0
             member.on_time(now)
-        self._arm()
