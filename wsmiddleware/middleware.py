@@ -23,7 +23,7 @@ from wsmiddleware.loop.channel import Channel
 from wsmiddleware.loop.conversation import ConversationChannel
 from wsmiddleware.loop.loops import Loops
 from wsmiddleware.options import Options, RouteOptions, complete
-from wsmiddleware.protocol.close import MAX_REASON, CloseCause, CloseCode, is_sendable
+from wsmiddleware.protocol.close import CloseCause, CloseCode, is_sendable, shorten
 from wsmiddleware.protocol.forwarded import TrustedProxies
 from wsmiddleware.protocol.handshake import Refused, is_upgrade, shake_hands
 from wsmiddleware.routing import Match, Routes, parameters
@@ -106,7 +106,7 @@ class WebSocketMiddleware:
         self._default_options = complete(defaults)
 
         self._routes: Routes[Route] = Routes()
-        self._stop_code: int | None = None
+        self._stop_code: int | None
         self._start_empty()
         _middlewares.add(self)
 
@@ -133,9 +133,7 @@ class WebSocketMiddleware:
 
     # Cheap first: for a request that is no upgrade, this is all.
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        if "HTTP_UPGRADE" not in environ:
-            return self.app(environ, start_response)
-        if not is_upgrade(environ):
+        if "HTTP_UPGRADE" not in environ or not is_upgrade(environ):
             return self.app(environ, start_response)
         match = self._routes.match(environ)
         if match is None:
@@ -297,7 +295,7 @@ class _Refusal(Endpoint):
     """Says no on a connection where a 101 has been sent already."""
 
     def __init__(self, reason: str) -> None:
-        self._reason = reason.encode()[:MAX_REASON].decode(errors="ignore")
+        self._reason = shorten(reason)
 
     def on_open(self, session: Session) -> None:
         session.close(CloseCode.POLICY_VIOLATION, self._reason)

@@ -51,6 +51,11 @@ def is_sendable(code: int) -> bool:
     return 3000 <= code <= 4999 or (code in CloseCode._value2member_map_ and code not in UNSENDABLE)
 
 
+def shorten(reason: str) -> str:
+    """Return as much of *reason* as a close frame holds, without cutting a character in two."""
+    return reason.encode()[:MAX_REASON].decode(errors="ignore")
+
+
 class Close(NamedTuple):
     """A close frame: its code, 1005 if it had none, and its reason."""
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from enum import IntEnum
 from typing import NamedTuple, TypeAlias
 
-from wsmiddleware.protocol.close import MAX_REASON, Close, CloseCode, is_sendable
+from wsmiddleware.protocol.close import MAX_REASON, Close, CloseCode, is_sendable, shorten
 from wsmiddleware.protocol.errors import FramingError, InvalidText, MessageTooBig, PeerError, TooManyFragments
 from wsmiddleware.protocol.frames import (
     BINARY,
@@ -253,7 +253,7 @@ class Connection:
         if state is None:
             return
         if self.sent is None:
-            self._send_close(Close(int(code), _shorten(reason)))
+            self._send_close(Close(int(code), shorten(reason)))
         self.state = state
         self._forget()
 
@@ -464,8 +464,3 @@ def _decode(payload: bytes) -> str:
 
 def _invalid_text() -> InvalidText:
     return InvalidText("expected a text message to be UTF-8, found something else")
-
-
-def _shorten(reason: str) -> str:
-    """Return as much of *reason* as a close frame holds, without cutting a character in two."""
-    return reason.encode()[:MAX_REASON].decode(errors="ignore")
