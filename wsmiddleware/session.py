@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from operator import methodcaller
 from types import SimpleNamespace
@@ -111,14 +111,17 @@ class Session:
         """
         return self._run(self._channel.receive, timeout)
 
-    def __iter__(self) -> Iterator[str | bytes]:
-        """Yield messages until the session is over. For functions only."""
-        while True:
-            try:
-                message = self.receive()
-            except ConnectionClosed:
-                return
-            yield message
+    def __iter__(self) -> Session:
+        """Iterate over the messages, until the session is over. For functions only."""
+        return self
+
+    def __next__(self) -> str | bytes:
+        """Return the next message, as receive does."""
+        channel = self._channel
+        try:
+            return channel.receive(None) if channel.loop.is_here() else self.receive()
+        except ConnectionClosed:
+            raise StopIteration from None
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Begin to close, and return at once. What has been sent goes out first; what comes is not received any more.

@@ -43,27 +43,41 @@ cdef class Channel(Member):
     cdef double _last_out
     cdef double _last_message
 
-    @cython.locals(out=OutBuffer, written=Py_ssize_t)
+    @cython.locals(out=OutBuffer, waiting=Py_ssize_t, written=Py_ssize_t)
     cpdef flush(self)
+    cpdef on_ready(self, int readiness)
+
+    @cython.final
+    cdef int _set_backlog(self, bint backlog) except -1
     cpdef start(self, bytes early)
     cpdef send_text(self, data)
     cpdef send_binary(self, data)
     cpdef offer(self, bytes frame)
     cpdef attend(self)
-    cpdef wake(self)
-    cpdef next_message(self)
-    cpdef fill_inbox(self)
+    cpdef receive(self, timeout)
+    @cython.final
+    cdef wake(self)
+    @cython.final
+    cdef next_message(self)
+    @cython.final
+    cdef fill_inbox(self)
     cpdef endpoint_raised(self, error)
     cpdef tell_error(self, error)
-    cpdef done(self)
+    @cython.final
+    cdef done(self)
     cpdef bint endpoint_is_done(self)
-    cdef _expect_open(self)
+    @cython.final
+    cdef int _expect_open(self) except -1
+    @cython.final
     @cython.locals(buffer=ReadBuffer, size=Py_ssize_t)
     cdef _read(self)
-    cdef _resume(self)
+    @cython.final
+    cdef int _resume(self) except -1
     cdef _control(self, event)
     cdef _pong(self, data)
-    cdef _sent_message(self)
+    @cython.final
+    cdef int _sent_message(self) except -1
+    @cython.final
     cdef _wait_for_room(self)
     cdef _wake_senders(self)
     cdef _decide(self, cause, error=*)
@@ -74,6 +88,7 @@ cdef class Channel(Member):
     cdef _run_end_callbacks(self)
     cdef _end_output(self)
     cdef _release(self)
-    cdef _set_interest(self)
+    @cython.final
+    cdef int _set_interest(self) except -1
     cdef _set_timer(self)
     cdef bint _is_idle(self, double now)

@@ -155,7 +155,7 @@ class Channel(Member):
     @property
     def buffered(self) -> int:
         """Bytes that wait to be written."""
-        return len(self._protocol.out)
+        return self._protocol.out.size()
 
     def send_text(self, data: Payload) -> None:
         """Send a text message; waits while the send queue is full. Raises ConnectionClosed."""
@@ -173,9 +173,9 @@ class Channel(Member):
         """Send a whole frame, without waiting: a session whose queue is full is closed for being too slow."""
         if self._protocol.state != _OPEN:
             return
-        if len(self._protocol.out) >= self._send_queue:
+        if self._protocol.out.size() >= self._send_queue:
             self.flush()
-            if len(self._protocol.out) >= self._send_queue and not self._is_broken():
+            if self._protocol.out.size() >= self._send_queue and not self._is_broken():
                 self._fail(
                     CloseCause.SLOW_CONSUMER,
                     f"expected at most {self._send_queue} bytes waiting to be read, found {self.buffered}",
@@ -230,7 +230,8 @@ class Channel(Member):
     def flush(self) -> None:
         """Write as much as the system takes."""
         out = self._protocol.out
-        if out and self.fd >= 0 and not self.loop.closed:
+        waiting = out.size()
+        if waiting and self.fd >= 0 and not self.loop.closed:
             try:
                 written = self._stream.write(out)
             except OSError as error:
@@ -238,17 +239,23 @@ class Channel(Member):
                 return
             if written:
                 out.consume(written)
+                waiting -= written
                 self._last_out = monotonic()
-            if self._backlog and not out and (self._inbox or self._paused):
+            if waiting or self._backlog:
+                self._set_backlog(waiting > 0)
+        if self._senders and waiting < self._send_queue:
+            self._wake_senders()
+        if self.close_event is not None and not waiting:
+            self._end_output()
+
+    def _set_backlog(self, backlog: bool) -> None:
+        if self._backlog and not backlog:
+            if self._inbox or self._paused:
                 self.wake()  # Messages have waited for this.
-            self._backlog = bool(out)
-            if not out and self._owed_pong is not None:
+            if self._owed_pong is not None:
                 self._pong(self._owed_pong)
                 self.loop.flush_soon(self)
-        if self._senders and len(out) < self._send_queue:
-            self._wake_senders()
-        if self.close_event is not None and not out:
-            self._end_output()
+        self._backlog = backlog
         self._set_interest()
 
     def on_parked(self) -> None:
@@ -270,6 +277,10 @@ class Channel(Member):
 
     def attend(self) -> None:
         """Give the endpoint what there is for it."""
+        raise NotImplementedError
+
+    def receive(self, timeout: float | None) -> str | bytes:
+        """Return the next message, for endpoints that ask for it."""
         raise NotImplementedError
 
     def wake(self) -> None:
@@ -406,10 +417,10 @@ class Channel(Member):
 
     def _wait_for_room(self) -> None:
         self._expect_open()
-        while len(self._protocol.out) >= self._send_queue:
+        while self._protocol.out.size() >= self._send_queue:
             self.flush()
             self._expect_open()
-            if len(self._protocol.out) < self._send_queue and not self._is_broken():
+            if self._protocol.out.size() < self._send_queue and not self._is_broken():
                 return
             waiter: Waiter[None] = Waiter(self.loop.hub)
             self._senders.append(waiter)

@@ -43,11 +43,11 @@ class ConversationChannel(Channel):
         if not self._started:
             self._started = True
             self.loop.lend(greenlet(self._run, self.loop.hub))
-        self.fill_inbox()
-        waiting = self._waiting
-        if waiting is not None and (self._inbox or self.close_event is not None):
-            self._waiting = None
+        elif self._waiting is not None:
+            waiting, self._waiting = self._waiting, None
             self.loop.lend(waiting)
+        if self._waiting is None:  # It is busy with something else.
+            self.fill_inbox()
 
     def receive(self, timeout: float | None) -> str | bytes:
         """Return the next message; waits for it.
@@ -55,17 +55,20 @@ class ConversationChannel(Channel):
         Raises TimeoutError after *timeout* seconds, ConnectionClosed when the session is over and all messages have
         been received, and RuntimeError while another greenlet is in receive.
         """
+        message = self.next_message()
+        if message is not None:
+            return message
         deadline = None if timeout is None else monotonic() + timeout
         while True:
-            message = self.next_message()
-            if message is not None:
-                return message
             if self.close_event is not None:
                 raise ConnectionClosed(self.close_event)
             left = None if deadline is None else deadline - monotonic()
             if left is not None and left <= 0:
                 raise TimeoutError(f"expected a message within {timeout} seconds, found none")
             self._wait(left)
+            message = self.next_message()
+            if message is not None:
+                return message
 
     def endpoint_is_done(self) -> bool:
         return self._returned

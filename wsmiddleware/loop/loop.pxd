@@ -2,13 +2,14 @@ cimport cython
 
 from wsmiddleware.loop.member cimport Member
 from wsmiddleware.loop.poller cimport Poller
-from wsmiddleware.loop.system cimport ReadBuffer, monotonic, thread_ident
+from wsmiddleware.loop.system cimport ReadBuffer, monotonic, thread_ident, weakref_count
 
 
 cdef int WORTH_A_ROUND
 cdef unsigned long NO_THREAD
 
 
+@cython.final
 cdef class Loop:
     cdef readonly object hub
     cdef readonly double now
@@ -17,7 +18,7 @@ cdef class Loop:
 
     cdef unsigned long _thread
     cdef Poller _poller
-    cdef dict _members
+    cdef list _members
 
     cdef bint _turning
     cdef bint _turn_asked
@@ -51,10 +52,10 @@ cdef class Loop:
     cdef _ask_for_turn(self)
     @cython.locals(rounds=int)
     cpdef _turn(self)
-    @cython.locals(parked=Member, poller=Poller, count=int, i=int)
+    @cython.locals(member=Member, parked=Member, poller=Poller, count=int, i=int)
     cdef int _round(self) except -1
-    cdef _add(self, Member member, int readiness)
-    @cython.locals(member=Member, readiness=int)
+    cdef int _add(self, Member member, int readiness) except -1
+    @cython.locals(member=Member, readiness=int, references=int)
     cpdef _run(self)
     @cython.locals(member=Member)
     cpdef _flush(self)

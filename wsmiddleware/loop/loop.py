@@ -20,7 +20,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
-from weakref import getweakrefcount, ref
+from weakref import ref
 
 from gevent.hub import Hub
 from gevent.monkey import get_original
@@ -28,7 +28,7 @@ from greenlet import getcurrent, greenlet
 
 from wsmiddleware.loop.member import Member
 from wsmiddleware.loop.poller import Poller, make_poller
-from wsmiddleware.loop.system import ReadBuffer, monotonic, thread_ident
+from wsmiddleware.loop.system import ReadBuffer, monotonic, thread_ident, weakref_count
 from wsmiddleware.loop.timers import Timers
 
 Result = TypeVar("Result")
@@ -78,7 +78,7 @@ class Loop:
         self._thread = thread_ident()
         _of_this_thread.__dict__.setdefault("loops", []).append(_Thread(self))
         self._poller = poller(hub, self._turn)
-        self._members: dict[int, Member] = {}
+        self._members: list[Member | None] = []  # by their descriptors
 
         self.closed = False
         """Whether nothing is to be done any more: nobody is called, and nothing is read or written."""
@@ -121,10 +121,9 @@ class Loop:
         if interest != member.interest and not self.closed:
             self._poller.watch(member.fd, interest, member.interest)
             member.interest = interest
-            if interest:
-                self._members[member.fd] = member
-            else:
-                del self._members[member.fd]
+            if member.fd >= len(self._members):
+                self._members.extend([None] * (member.fd + 1 - len(self._members)))
+            self._members[member.fd] = member if interest else None
 
     def schedule(self, member: Member, readiness: int = 0) -> None:
         """Have a runner call ``member.on_ready(readiness)`` soon."""
@@ -262,7 +261,9 @@ class Loop:
         poller = self._poller
         count = poller.poll()
         for i in range(count):
-            self._add(self._members[poller.fd(i)], poller.readiness(i))
+            member = self._members[poller.fd(i)]
+            if member is not None:
+                self._add(member, poller.readiness(i))
         # What is scheduled from now on has to wait for the next round.
         self._served, self._ready = self._ready, self._served
         self._next = 0
@@ -289,7 +290,7 @@ class Loop:
     def _run(self) -> None:
         """A runner's life."""
         me = getcurrent()
-        references = getweakrefcount(me)  # those of a tracer or a profiler
+        references = weakref_count(me)  # those of a tracer or a profiler
         while True:
             while self._next < len(self._served) and self._runner is me:
                 member = self._served[self._next]
@@ -304,7 +305,7 @@ class Loop:
                     member.flush_due = False
                 member.flush()
                 del member  # It may be over; an idle runner must not keep it.
-                if getweakrefcount(me) > references:
+                if weakref_count(me) > references:
                     # An endpoint has set greenlet-locals. They must not be seen by the next one.
                     return
             if len(self._idle) >= MAX_IDLE_RUNNERS:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextvars import Context
 from time import monotonic
 from typing import Any
+from weakref import getweakrefcount as weakref_count
 
 from gevent.monkey import get_original
 
@@ -27,6 +28,7 @@ __all__ = [
     "monotonic",
     "run_in",
     "thread_ident",
+    "weakref_count",
     "write",
 ]
 
@@ -49,7 +51,8 @@ def run_in(context: Context, member: Member) -> None:
 
 
 try:
-    # gevent's patching removes it from the module, for it would block all of a patched process. Not with timeout 0.
+    # gevent's patching removes it from the module, for it would block all of a patched process. Not with timeout 0,
+    # and only who owns the whole thread waits longer.
     _epoll: Any = get_original("select", "epoll")
 except AttributeError:  # Not Linux.
     _epoll = None
@@ -88,9 +91,13 @@ class EpollSet:
         """Take *fd* out of the set."""
         self._epoll.unregister(fd)
 
-    def wait(self) -> int:
-        """Look which are ready, without waiting; return how many, MAX_EVENTS at most."""
-        self._found = self._epoll.poll(0, MAX_EVENTS)
+    def wait(self, timeout: int = 0) -> int:
+        """Look which are ready; return how many, MAX_EVENTS at most.
+
+        If none is, wait for the first, *timeout* milliseconds at most. The thread stands still meanwhile, and all of
+        its greenlets do.
+        """
+        self._found = self._epoll.poll(timeout / 1000, MAX_EVENTS)
         return len(self._found)
 
     def fd(self, index: int) -> int:

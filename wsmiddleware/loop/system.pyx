@@ -1,11 +1,12 @@
 """system.py in C, which takes its place in compiled builds. The functions are the same; see there."""
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
-from cpython.exc cimport PyErr_SetFromErrno
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.exc cimport PyErr_CheckSignals, PyErr_SetFromErrno
 from cpython.object cimport PyObject
 from cpython.pythread cimport PyThread_get_thread_ident
 from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stdlib cimport free, malloc
+from libc.string cimport memset
 from posix.unistd cimport close
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
@@ -16,10 +17,20 @@ cdef extern from "Python.h":
     Py_ssize_t Py_REFCNT(PyObject* o)
     int PyContext_Enter(object context) except -1
     int PyContext_Exit(object context) except -1
+    PyObject** PyObject_GET_WEAKREFS_LISTPTR(object)
+    ctypedef struct PyWeakReference:
+        PyWeakReference* wr_next
 
 cdef extern from "sys/socket.h" nogil:
     ssize_t recv(int, void*, size_t, int)
     ssize_t send(int, const void*, size_t, int)
+    struct iovec:
+        void* iov_base
+        size_t iov_len
+    struct msghdr:
+        iovec* msg_iov
+        size_t msg_iovlen
+    ssize_t sendmsg(int, const msghdr*, int)
     int MSG_DONTWAIT
 
 cdef extern from *:
@@ -77,6 +88,16 @@ cpdef unsigned long thread_ident() noexcept:
     return PyThread_get_thread_ident()
 
 
+cpdef int weakref_count(object referred) noexcept:
+    # _PyWeakref_GetWeakrefCount, which is not for everybody.
+    cdef PyWeakReference* reference = <PyWeakReference*>PyObject_GET_WEAKREFS_LISTPTR(referred)[0]
+    cdef int count = 0
+    while reference is not NULL:
+        count += 1
+        reference = reference.wr_next
+    return count
+
+
 cpdef run_in(context, Member member):
     PyContext_Enter(context)
     try:
@@ -124,15 +145,22 @@ cdef class EpollSet:
             return -1
         return 0
 
-    cpdef int wait(self) except -1:
+    cpdef int wait(self, int timeout=0) except -1:
         cdef int count
         while True:
-            count = epoll_wait(self._fd, <epoll_event*>self._found, _MAX_EVENTS, 0)
-            if count >= 0:
-                return count
-            if errno != EINTR:
+            if timeout == 0:
+                count = epoll_wait(self._fd, <epoll_event*>self._found, _MAX_EVENTS, 0)
+            else:
+                with nogil:
+                    count = epoll_wait(self._fd, <epoll_event*>self._found, _MAX_EVENTS, timeout)
+            if count < 0 and errno != EINTR:
                 PyErr_SetFromErrno(OSError)
                 return -1
+            if timeout != 0:
+                # Between compiled calls nobody else looks whether Ctrl-C was pressed.
+                PyErr_CheckSignals()
+            if count >= 0:
+                return count
 
     cpdef int fd(self, int index) except -1:
         return (<epoll_event*>self._found)[index].data.fd
@@ -174,7 +202,7 @@ cdef class ReadBuffer:
 cpdef Py_ssize_t write(int fd, OutBuffer data) except -1:
     cdef ssize_t size
     while True:
-        size = send(fd, data.first(), data._end - data._start, WS_SEND_FLAGS)
+        size = send(fd, data.first(), data._end - data._start, WS_SEND_FLAGS) if data._large is None else _send_both(fd, data)
         if size >= 0:
             return size
         if errno == EAGAIN:
@@ -182,3 +210,17 @@ cpdef Py_ssize_t write(int fd, OutBuffer data) except -1:
         if errno != EINTR:
             PyErr_SetFromErrno(OSError)
             return -1
+
+
+cdef ssize_t _send_both(int fd, OutBuffer data) noexcept:
+    """Send what is in the memory and the large payload behind it, in one call."""
+    cdef iovec parts[2]
+    cdef msghdr message
+    parts[0].iov_base = data.first()
+    parts[0].iov_len = data._end - data._start
+    parts[1].iov_base = PyBytes_AS_STRING(data._large) + data._large_start
+    parts[1].iov_len = PyBytes_GET_SIZE(data._large) - data._large_start
+    memset(&message, 0, sizeof(message))
+    message.msg_iov = parts
+    message.msg_iovlen = 2
+    return sendmsg(fd, &message, WS_SEND_FLAGS)

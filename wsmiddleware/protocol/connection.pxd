@@ -1,11 +1,12 @@
 cimport cython
 
-from wsmiddleware.protocol.wire cimport OutBuffer, unmask
+from wsmiddleware.protocol.wire cimport OutBuffer, PartialPayload, unmask
 
 cdef int BINARY, CLOSE, CONTINUATION, LENGTH, MAX_CONTROL, OPCODE, PING, PONG, RESERVED, TEXT, FIN, MASKED
 cdef int _OPEN, _CLOSING
 
 
+@cython.final
 cdef class Connection:
     cdef public int state
     cdef public object received
@@ -20,9 +21,7 @@ cdef class Connection:
     cdef Py_ssize_t _position
     cdef Py_ssize_t _end
 
-    cdef Py_ssize_t _remaining
-    cdef bytes _mask
-    cdef Py_ssize_t _offset
+    cdef PartialPayload _partial
     cdef bint _final
 
     cdef int _opcode
@@ -42,26 +41,27 @@ cdef class Connection:
     cpdef pong(self, data)
     cpdef close(self, code, reason=*)
     cpdef fail(self, code, reason)
-    cdef _send(self, int opcode, data)
     cdef _send_close(self, close)
-    cdef _put(self, int opcode, data)
-    cdef _expect_open(self)
+    cdef int _put(self, int opcode, data) except -1
+    cdef int _expect_open(self) except -1
 
     @cython.locals(
         data=bytes, position=Py_ssize_t, end=Py_ssize_t, first=int, second=int, opcode=int, length=Py_ssize_t,
-        size=Py_ssize_t, mask_at=Py_ssize_t, payload=bytes,
+        size=Py_ssize_t, mask_at=Py_ssize_t, payload=bytes, final=bint,
     )
     cdef _parse(self)
-    cdef _check_header(self, int first, int second, int opcode, Py_ssize_t length)
+    cdef int _check_header(self, int first, int second, int opcode, Py_ssize_t length) except -1
     @cython.locals(before=Py_ssize_t)
-    cdef _begin_fragment(self, int opcode, Py_ssize_t length)
-    @cython.locals(start=Py_ssize_t, stop=Py_ssize_t, part=bytes)
-    cdef bytes _next_part(self)
-    cdef _end_fragment(self, bytes payload, bint final)
+    cdef int _begin_frame(self, int opcode, Py_ssize_t length) except -1
+    @cython.locals(size=Py_ssize_t)
+    cdef bint _fill(self, PartialPayload partial) except -1
+    cdef int _check_text(self, bytes part) except -1
+    @cython.locals(opcode=int)
+    cdef _end_frame(self, bytes payload, bint final)
     cdef _control(self, int opcode, bytes payload)
     cdef _forget(self)
-    cdef _forget_message(self)
 
 
 cdef bytes _payload(bytes data, Py_ssize_t mask_at, Py_ssize_t start, Py_ssize_t stop)
-cdef _decode(bytes payload)
+@cython.locals(length=Py_ssize_t, at=Py_ssize_t)
+cdef Py_ssize_t _extended_length(bytes data, Py_ssize_t start, Py_ssize_t size) except -1

@@ -34,7 +34,7 @@ from wsmiddleware.protocol.frames import (
     encode_close,
     encode_frame,
 )
-from wsmiddleware.protocol.wire import FIN, MASKED, OutBuffer, Payload, apply_mask, unmask
+from wsmiddleware.protocol.wire import FIN, MASKED, OutBuffer, PartialPayload, Payload, unmask
 
 MAX_EMPTY_FRAGMENTS = 1_000
 """Fragments without payload in one message. The others are bounded by the size of the message."""
@@ -116,9 +116,7 @@ class Connection:
         "_data",
         "_position",
         "_end",
-        "_remaining",
-        "_mask",
-        "_offset",
+        "_partial",
         "_final",
         "_opcode",
         "_message",
@@ -152,16 +150,14 @@ class Connection:
         self._position = 0
         self._end = 0
 
-        # The data frame whose payload is still coming.
-        self._remaining = 0
-        self._mask = b""
-        self._offset = 0
+        # The data frame whose payload is still coming, if there is one.
+        self._partial: PartialPayload | None = None
         self._final = True
 
         # The message whose fragments are still coming; opcode CONTINUATION: there is none.
         self._opcode = CONTINUATION
         self._message: bytearray | None = None
-        self._validate: Callable[[bytes, bool], object] | None = None
+        self._validate: Callable[[bytes], object] | None = None
         self._empty_fragments = 0
 
     # What comes
@@ -185,7 +181,10 @@ class Connection:
 
     def keep_rest(self) -> None:
         """Keep what is not parsed yet in memory of our own, and let go of the data it came in."""
-        self._data = self._data[self._position : self._end]
+        if self._position < self._end:
+            self._data = self._data[self._position : self._end]
+        else:
+            self._data = b""
         self._end -= self._position
         self._position = 0
 
@@ -196,7 +195,8 @@ class Connection:
 
     def next_event(self) -> Event | None:
         """Return the next thing that the peer has sent, None if more bytes are needed. Raises nothing."""
-        if self.state > _CLOSING:
+        if self._position == self._end:
+            self.keep_rest()
             return None
         try:
             event = self._parse()
@@ -211,11 +211,13 @@ class Connection:
 
     def send_text(self, data: Payload) -> None:
         """Send a text message; *data* is its UTF-8."""
-        self._send(TEXT, data)
+        self._expect_open()
+        self._put(TEXT, data)
 
     def send_binary(self, data: Payload) -> None:
         """Send a binary message."""
-        self._send(BINARY, data)
+        self._expect_open()
+        self._put(BINARY, data)
 
     def send_frame(self, frame: bytes) -> None:
         """Send a whole message that ``encode_frame`` has made for many receivers; the server's end only."""
@@ -226,7 +228,8 @@ class Connection:
         """Send a ping. Raises ValueError if *data* is longer than 125 bytes."""
         if len(data) > MAX_CONTROL:
             raise ValueError(f"expected at most {MAX_CONTROL} bytes for a ping, found {len(data)}")
-        self._send(PING, data)
+        self._expect_open()
+        self._put(PING, data)
 
     def pong(self, data: bytes) -> None:
         """Answer a ping: section 5.5.2, "unless it already received a Close frame". Then it does nothing."""
@@ -257,10 +260,6 @@ class Connection:
         self.state = state
         self._forget()
 
-    def _send(self, opcode: int, data: Payload) -> None:
-        self._expect_open()
-        self._put(opcode, data)
-
     def _send_close(self, close: Close) -> None:
         self._put(CLOSE, encode_close(close))
         self.sent = close
@@ -282,11 +281,11 @@ class Connection:
     def _parse(self) -> Event | None:
         """Return the next event, None if bytes are missing for it. Raises PeerError."""
         while True:
-            if self._remaining:
-                payload = self._next_part()
-                if payload is None:
+            if self._partial is not None:
+                if not self._fill(self._partial):
                     return None
-                event = self._end_fragment(payload, self._final and not self._remaining)
+                event = self._end_frame(self._partial.take(), self._final)
+                self._partial = None
                 if event is not None:
                     return event
                 continue
@@ -306,7 +305,7 @@ class Connection:
                 size = 2 if length == 126 else 8
                 if end - position < size:
                     return None
-                length = _extended_length(data[position : position + size])
+                length = _extended_length(data, position, size)
                 position += size
             mask_at = -1
             if second & MASKED:
@@ -321,20 +320,18 @@ class Connection:
                 self._position = position + length
                 return self._control(opcode, _payload(data, mask_at, position, position + length))
 
-            self._begin_fragment(opcode, length)
+            self._begin_frame(opcode, length)
+            final = first & FIN != 0
             if end - position < length:
                 self._position = position
-                self._remaining = length
-                self._mask = data[mask_at : mask_at + 4] if mask_at >= 0 else b""
-                self._offset = 0
-                self._final = first & FIN != 0
+                self._partial = PartialPayload(length, data[mask_at : mask_at + 4] if mask_at >= 0 else b"")
+                self._final = final
                 continue
             self._position = position + length
             payload = _payload(data, mask_at, position, position + length)
-            if first & FIN and opcode != CONTINUATION:
-                self._opcode = CONTINUATION
-                return _decode(payload) if opcode == TEXT else payload
-            event = self._end_fragment(payload, first & FIN != 0)
+            if not final and self._opcode == TEXT:
+                self._check_text(payload)
+            event = self._end_frame(payload, final)
             if event is not None:
                 return event
 
@@ -365,51 +362,54 @@ class Connection:
         if self._new_mask is not None and second & MASKED:
             raise FramingError("expected a server's frame not to be masked, found one that is")
 
-    def _begin_fragment(self, opcode: int, length: int) -> None:
+    def _begin_frame(self, opcode: int, length: int) -> None:
         if opcode != CONTINUATION:
             self._opcode = opcode
         before = len(self._message) if self._message is not None else 0
         if length > self._max_message_size - before:  # Not the sum: what a client claims can be more than 63 bits hold.
             raise MessageTooBig(f"expected a message of at most {self._max_message_size} bytes, found a longer one")
 
-    def _next_part(self) -> bytes | None:
-        """Return what there is of the payload that is still coming, unmasked; None if nothing is."""
-        start = self._position
-        stop = start + min(self._end - start, self._remaining)
-        if start == stop:
-            return None
-        part = self._data[start:stop]
-        if self._mask:
-            part = apply_mask(part, self._mask, self._offset)
-        self._position = stop
-        self._remaining -= stop - start
-        self._offset += stop - start
-        return part
+    def _fill(self, partial: PartialPayload) -> bool:
+        """Put what has come of a payload to its beginning; say whether it is whole now."""
+        size = partial.add(self._data, self._position, self._end)
+        self._position += size
+        if self._opcode == TEXT and size and (partial.missing or not self._final):
+            self._check_text(partial.last(size))
+        return not partial.missing
 
-    def _end_fragment(self, payload: bytes, final: bool) -> Event | None:
-        """Add *payload*; return the message if it is the *final* piece of it."""
-        message = self._message
-        if message is None:
-            message = self._message = bytearray()
-            if self._opcode == TEXT:
-                self._validate = codecs.getincrementaldecoder("utf-8")().decode
-        if payload:
-            message += payload
-        elif not final:
-            self._empty_fragments += 1
-            if self._empty_fragments > MAX_EMPTY_FRAGMENTS:
-                raise TooManyFragments(f"expected at most {MAX_EMPTY_FRAGMENTS} empty fragments in a message")
-        if self._validate is not None:
-            # As the bytes arrive: who sends nonsense learns it now, not at the end of the message.
-            try:
-                self._validate(payload, final)
-            except UnicodeDecodeError:
-                raise _invalid_text() from None
-        if not final:
-            return None
-        event: Event = message.decode() if self._opcode == TEXT else bytes(message)
-        self._forget_message()
-        return event
+    def _check_text(self, part: bytes) -> None:
+        """Check UTF-8 as it comes: who sends nonsense learns it now, not at the end of the message."""
+        if self._validate is None:
+            self._validate = codecs.getincrementaldecoder("utf-8")().decode
+        try:
+            self._validate(part)
+        except UnicodeDecodeError:
+            raise _invalid_text() from None
+
+    def _end_frame(self, payload: bytes, final: bool) -> Event | None:
+        """Take a frame's *payload*; return the message if this is the *final* piece of it."""
+        if not final or self._message is not None:
+            if self._message is None:
+                self._message = bytearray()
+            if payload:
+                self._message += payload
+            elif not final:
+                self._empty_fragments += 1
+                if self._empty_fragments > MAX_EMPTY_FRAGMENTS:
+                    raise TooManyFragments(f"expected at most {MAX_EMPTY_FRAGMENTS} empty fragments in a message")
+            if not final:
+                return None
+            payload = bytes(self._message)
+            self._message = None
+            self._empty_fragments = 0
+        opcode, self._opcode = self._opcode, CONTINUATION
+        if opcode != TEXT:
+            return payload
+        self._validate = None
+        try:
+            return payload.decode()
+        except UnicodeDecodeError:
+            raise _invalid_text() from None
 
     def _control(self, opcode: int, payload: bytes) -> Event:
         if opcode == PING:
@@ -430,36 +430,26 @@ class Connection:
         self._data = b""
         self._position = 0
         self._end = 0
-        self._remaining = 0
-        self._forget_message()
-
-    def _forget_message(self) -> None:
-        self._opcode = CONTINUATION
+        self._partial = None
         self._message = None
         self._validate = None
-        self._empty_fragments = 0
 
 
 def _payload(data: bytes, mask_at: int, start: int, stop: int) -> bytes:
     return unmask(data, mask_at, start, stop) if mask_at >= 0 else data[start:stop]
 
 
-def _extended_length(encoded: bytes) -> int:
-    length = int.from_bytes(encoded, "big")
-    # Section 5.2: "the minimal number of bytes MUST be used to encode the length", and of eight bytes "the most
-    # significant bit MUST be 0".
-    if length <= (MAX_CONTROL if len(encoded) == 2 else 0xFFFF):
-        raise FramingError(f"expected the shortest form of the length {length}, found {len(encoded)} more bytes for it")
-    if length >> 63:
+def _extended_length(data: bytes, start: int, size: int) -> int:
+    # Section 5.2: of eight bytes "the most significant bit MUST be 0", and "the minimal number of bytes MUST be used to
+    # encode the length".
+    if size == 8 and data[start] & 0x80:
         raise FramingError("expected a length of 63 bits, found one of 64")
+    length = 0
+    for at in range(start, start + size):
+        length = length << 8 | data[at]
+    if length <= (MAX_CONTROL if size == 2 else 0xFFFF):
+        raise FramingError(f"expected the shortest form of the length {length}, found {size} more bytes for it")
     return length
-
-
-def _decode(payload: bytes) -> str:
-    try:
-        return payload.decode()
-    except UnicodeDecodeError:
-        raise _invalid_text() from None
 
 
 def _invalid_text() -> InvalidText:

@@ -31,6 +31,34 @@ def unmask(data: bytes, mask_at: int, start: int, stop: int) -> bytes:
     return apply_mask(data[start:stop], data[mask_at : mask_at + 4])
 
 
+class PartialPayload:
+    """A frame's payload of which a part has come."""
+
+    __slots__ = ("missing", "_payload", "_mask")
+
+    def __init__(self, length: int, mask: bytes) -> None:
+        """Expect *length* bytes, at least one, masked with the four bytes *mask* unless that is empty."""
+        self.missing = length
+        """Bytes that have not come yet."""
+        self._payload = bytearray()
+        self._mask = mask
+
+    def add(self, data: bytes, start: int, stop: int) -> int:
+        """Take from ``data[start:stop]`` what belongs to the payload; return how many bytes that is."""
+        part = data[start : min(stop, start + self.missing)]
+        self._payload += apply_mask(part, self._mask, len(self._payload)) if self._mask else part
+        self.missing -= len(part)
+        return len(part)
+
+    def last(self, size: int) -> bytes:
+        """Return the *size* bytes that came last, unmasked."""
+        return bytes(self._payload[len(self._payload) - size :])
+
+    def take(self) -> bytes:
+        """Return the payload, which must be whole; no more calls are made then."""
+        return bytes(self._payload)
+
+
 def encode_header(opcode: int, length: int, fin: bool = True, mask: bytes = b"") -> bytes:
     """Return the header of a frame with *length* bytes of payload; *mask* is four bytes, or empty for no masking."""
     first = opcode | FIN if fin else opcode
@@ -49,6 +77,10 @@ class OutBuffer(bytearray):
         """Append a whole unmasked frame, or nothing of it if that raises."""
         size = len(payload) if isinstance(payload, bytes) else memoryview(payload).nbytes
         self.extend(encode_header(opcode, size) + payload)
+
+    def size(self) -> int:
+        """Return how many they are."""
+        return len(self)
 
     def consume(self, size: int) -> None:
         """Take out the first *size* bytes: they have been written."""

@@ -1,7 +1,10 @@
 """wire.py in C, which takes its place in compiled builds. The functions are the same; see there."""
 
+cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_XDECREF
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memmove
@@ -13,24 +16,33 @@ FIN = 0x80
 MASKED = 0x80
 
 
-cdef inline void _xor(uint8_t* target, const uint8_t* source, size_t length, uint32_t key) noexcept nogil:
-    cdef uint64_t wide = (<uint64_t>key << 32) | key
-    cdef uint64_t word
-    cdef size_t i = 0
-    cdef const uint8_t* bytes_of_key = <const uint8_t*>&key
-    while i + 8 <= length:
-        memcpy(&word, source + i, 8)
-        word ^= wide
-        memcpy(target + i, &word, 8)
-        i += 8
-    while i < length:
-        target[i] = source[i] ^ bytes_of_key[i & 3]
-        i += 1
+cdef extern from *:
+    """
+    #include <stddef.h>
+    #include <stdint.h>
+    #include <string.h>
+
+    /* In C, for only there it can be said that the two don't overlap: then compilers use vector instructions. */
+    static void ws_xor(uint8_t* restrict target, const uint8_t* restrict source, size_t length, uint32_t key) {
+        const uint64_t wide = ((uint64_t)key << 32) | key;
+        uint8_t bytes_of_key[4];
+        size_t i = 0;
+        for (; i + 8 <= length; i += 8) {
+            uint64_t word;
+            memcpy(&word, source + i, 8);
+            word ^= wide;
+            memcpy(target + i, &word, 8);
+        }
+        memcpy(bytes_of_key, &key, 4);
+        for (; i < length; i++)
+            target[i] = source[i] ^ bytes_of_key[i & 3];
+    }
+    """
+    void ws_xor(uint8_t* target, const uint8_t* source, size_t length, uint32_t key) noexcept nogil
 
 
-cdef inline uint32_t _key(bytes mask, Py_ssize_t offset) noexcept:
-    """The four bytes of *mask*, beginning with the one for *offset*, as they lie in memory."""
-    cdef const char* given = PyBytes_AS_STRING(mask)
+cdef inline uint32_t _key(const char* given, Py_ssize_t offset) noexcept:
+    """The four bytes of a mask, beginning with the one for *offset*, as they lie in memory."""
     cdef char rotated[4]
     cdef uint32_t key
     cdef int i
@@ -46,7 +58,8 @@ def apply_mask(data, bytes mask, Py_ssize_t offset=0):
     PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
     try:
         result = PyBytes_FromStringAndSize(NULL, view.len)
-        _xor(<uint8_t*>PyBytes_AS_STRING(result), <const uint8_t*>view.buf, view.len, _key(mask, offset))
+        ws_xor(<uint8_t*>PyBytes_AS_STRING(result), <const uint8_t*>view.buf, view.len,
+               _key(PyBytes_AS_STRING(mask), offset))
     finally:
         PyBuffer_Release(&view)
     return result
@@ -57,8 +70,52 @@ cpdef bytes unmask(bytes data, Py_ssize_t mask_at, Py_ssize_t start, Py_ssize_t 
     cdef const char* source = PyBytes_AS_STRING(data)
     cdef uint32_t key
     memcpy(&key, source + mask_at, 4)
-    _xor(<uint8_t*>PyBytes_AS_STRING(result), <const uint8_t*>source + start, stop - start, key)
+    ws_xor(<uint8_t*>PyBytes_AS_STRING(result), <const uint8_t*>source + start, stop - start, key)
     return result
+
+
+cdef extern from "Python.h":
+    PyObject* new_bytes "PyBytes_FromStringAndSize" (const char* source, Py_ssize_t size) except NULL
+    int _PyBytes_Resize(PyObject** payload, Py_ssize_t size) except -1
+
+
+cdef Py_ssize_t AT_ONCE = 1024 * 1024  # Bytes for which memory is taken before they have come.
+
+
+@cython.final
+cdef class PartialPayload:
+    def __cinit__(self, Py_ssize_t length, bytes mask):
+        self.missing = length
+        self._masked = bool(mask)
+        if mask:
+            memcpy(self._mask, PyBytes_AS_STRING(mask), 4)
+        self._capacity = min(length, AT_ONCE)
+        self._payload = new_bytes(NULL, self._capacity)
+
+    def __dealloc__(self):
+        Py_XDECREF(self._payload)
+
+    cpdef Py_ssize_t add(self, bytes data, Py_ssize_t start, Py_ssize_t stop) except -1:
+        cdef Py_ssize_t size = min(stop - start, self.missing)
+        cdef const uint8_t* source = <const uint8_t*>PyBytes_AS_STRING(data) + start
+        cdef uint8_t* target
+        if self._filled + size > self._capacity:
+            self._capacity = min(self._filled + self.missing, 2 * self._capacity + size)
+            _PyBytes_Resize(&self._payload, self._capacity)
+        target = <uint8_t*>PyBytes_AS_STRING(<object>self._payload) + self._filled
+        if self._masked:
+            ws_xor(target, source, size, _key(self._mask, self._filled))
+        else:
+            memcpy(target, source, size)
+        self._filled += size
+        self.missing -= size
+        return size
+
+    cpdef bytes last(self, Py_ssize_t size):
+        return PyBytes_AS_STRING(<object>self._payload)[self._filled - size : self._filled]
+
+    cpdef bytes take(self):
+        return <bytes>self._payload
 
 
 cdef inline Py_ssize_t _put_header(uint8_t* header, int first, int masked, uint64_t length) noexcept:
@@ -87,23 +144,33 @@ cpdef bytes encode_header(int opcode, Py_ssize_t length, bint fin=True, bytes ma
 
 cdef Py_ssize_t KEPT = 512  # Bytes that an empty buffer keeps: small messages need no new memory for each.
 
+cdef Py_ssize_t LARGE = 8 * 1024  # Bytes from which it is cheaper to keep a payload than to copy it.
 
+
+@cython.final
 cdef class OutBuffer:
+    # First the memory from start to end, then, if there is one, the large payload from large_start.
+
     def __dealloc__(self):
         free(self._memory)
 
     def __len__(self):
-        return self._end - self._start
+        return self.size()
 
     def __eq__(self, other):
         return bytes(self) == other
 
     def __getbuffer__(self, Py_buffer* view, int flags):
+        self._copy_large()
         PyBuffer_FillInfo(view, self, self.first(), self._end - self._start, 1, flags)
         self._exports += 1
 
     def __releasebuffer__(self, Py_buffer* view):
         self._exports -= 1
+
+    cpdef Py_ssize_t size(self) noexcept:
+        cdef Py_ssize_t size = self._end - self._start
+        return size if self._large is None else size + PyBytes_GET_SIZE(self._large) - self._large_start
 
     cdef char* first(self) noexcept:
         return self._memory + self._start
@@ -113,8 +180,19 @@ cdef class OutBuffer:
             raise BufferError("expected nobody to look into the buffer while it changes, found a memoryview of it")
         return 0
 
+    cdef int _copy_large(self) except -1:
+        """Have all that there is in the memory."""
+        cdef bytes large = self._large
+        cdef Py_ssize_t size
+        if large is not None:
+            size = PyBytes_GET_SIZE(large) - self._large_start
+            memcpy(self._reserve(size), PyBytes_AS_STRING(large) + self._large_start, size)
+            self._end += size
+            self._large = None
+        return 0
+
     cdef char* _reserve(self, Py_ssize_t size) except NULL:
-        """Return where *size* more bytes have their place."""
+        """Return where *size* more bytes have their place in the memory."""
         cdef Py_ssize_t used = self._end - self._start
         cdef Py_ssize_t capacity
         cdef char* memory
@@ -137,29 +215,39 @@ cdef class OutBuffer:
             self._end = used
         return self._memory + self._end
 
-    cpdef append_frame(self, int opcode, payload):
+    cpdef int append_frame(self, int opcode, payload) except -1:
         cdef Py_buffer view
-        cdef bint viewed = not PyBytes_CheckExact(payload)
-        if viewed:
+        if PyBytes_CheckExact(payload):
+            self._append(opcode, PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload), payload)
+        else:
             PyObject_GetBuffer(payload, &view, PyBUF_SIMPLE)
             try:
-                self._append_frame(opcode, <const char*>view.buf, view.len)
+                self._append(opcode, <const char*>view.buf, view.len, None)
             finally:
                 PyBuffer_Release(&view)
-        else:
-            self._append_frame(opcode, PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload))
+        return 0
 
-    cdef int _append_frame(self, int opcode, const char* source, Py_ssize_t length) except -1:
+    cdef int _append(self, int opcode, const char* source, Py_ssize_t length, bytes immutable) except -1:
+        """Append a frame with the *length* bytes at *source*; *immutable* is what they are in, if it can be kept."""
         cdef uint8_t header[10]
         cdef Py_ssize_t size = _put_header(header, 0x80 | opcode, 0, length)
-        cdef char* target = self._reserve(size + length)
-        memcpy(target, header, size)
-        memcpy(target + size, source, length)
-        self._end += size + length
+        cdef char* target
+        self._copy_large()
+        if immutable is not None and length >= LARGE:
+            memcpy(self._reserve(size), header, size)
+            self._end += size
+            self._large = immutable
+            self._large_start = 0
+        else:
+            target = self._reserve(size + length)
+            memcpy(target, header, size)
+            memcpy(target + size, source, length)
+            self._end += size + length
         return 0
 
     cpdef extend(self, data):
         cdef Py_buffer view
+        self._copy_large()
         PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
         try:
             memcpy(self._reserve(view.len), view.buf, view.len)
@@ -167,15 +255,21 @@ cdef class OutBuffer:
         finally:
             PyBuffer_Release(&view)
 
-    cpdef consume(self, Py_ssize_t size):
+    cpdef int consume(self, Py_ssize_t size) except -1:
+        cdef Py_ssize_t in_memory = min(size, self._end - self._start)
         self._expect_no_view()
-        self._start += size
-        if self._start >= self._end:
+        self._start += in_memory
+        if self._start == self._end:
             self._start = self._end = 0
             if self._capacity > KEPT:
                 free(self._memory)
                 self._memory = NULL
                 self._capacity = 0
+            if self._large is not None:
+                self._large_start += size - in_memory
+                if self._large_start >= PyBytes_GET_SIZE(self._large):
+                    self._large = None
+        return 0
 
     cpdef clear(self):
-        self.consume(self._end - self._start)
+        self.consume(self.size())

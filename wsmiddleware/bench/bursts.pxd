@@ -1,0 +1,19 @@
+cimport cython
+
+from wsmiddleware.protocol.wire cimport OutBuffer
+
+
+@cython.final
+cdef class Burst:
+    cdef public bytes data
+    cdef public OutBuffer out
+    cdef public Py_ssize_t size
+
+
+@cython.final
+cdef class Bursts:
+    cdef public Py_ssize_t limit
+    cdef bytes _frame
+    cdef list _made
+
+    cpdef Burst of(self, Py_ssize_t count)
