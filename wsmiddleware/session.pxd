@@ -1,5 +1,3 @@
-cimport cython
-
 from wsmiddleware.loop.channel cimport Channel
 
 
@@ -12,8 +10,3 @@ cdef class Session:
     cdef Channel _channel
     cdef object _state
     cdef object __weakref__
-
-    @cython.locals(channel=Channel)
-    cpdef send(self, message)
-    @cython.locals(channel=Channel)
-    cdef _send_binary(self, payload)

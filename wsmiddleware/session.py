@@ -1,3 +1,5 @@
+# cython: binding=False
+# (What is called most is called quickest by plain descriptors.)
 """What an endpoint holds: one connection, from any thread and any greenlet."""
 
 from __future__ import annotations
@@ -89,19 +91,24 @@ class Session:
         Raises ConnectionClosed if the session is over or closing, UnicodeEncodeError (a ValueError) for text that
         UTF-8 cannot express, and TypeError for anything else.
         """
-        channel = self._channel
+        is_text = False
+        data: Payload
         if isinstance(message, str):
+            is_text = True
             data = message.encode()
-            if channel.loop.is_here():
-                channel.send_text(data)
-            else:
-                self._call(methodcaller("send_text", data), channel)
         elif isinstance(message, (bytes, bytearray)):
-            self._send_binary(message)
+            data = message
         elif isinstance(message, memoryview):
-            self._send_binary(message.cast("B") if message.contiguous else message.tobytes())
+            data = message.cast("B") if message.contiguous else message.tobytes()
         else:
             raise TypeError(f"expected a message to be str or bytes, found {type(message).__name__}")
+        channel = self._channel
+        if not channel.loop.is_here():
+            self._call(methodcaller("send_text" if is_text else "send_binary", data), channel)
+        elif is_text:
+            channel.send_text(data)
+        else:
+            channel.send_binary(data)
 
     def receive(self, timeout: float | None = None) -> str | bytes:
         """Return the next message: str for text, bytes for binary. For functions only.
@@ -158,13 +165,6 @@ class Session:
         It must be quick and must not raise; it is called by whatever thread or greenlet ends the session.
         """
         self._channel.add_end_callback(callback)
-
-    def _send_binary(self, payload: Payload) -> None:
-        channel = self._channel
-        if channel.loop.is_here():
-            channel.send_binary(payload)
-        else:
-            self._call(methodcaller("send_binary", payload), channel)
 
     def _run(self, action: Callable[..., Result], *arguments: Any) -> Result:
         return action(*arguments) if self._channel.loop.is_here() else self._call(action, *arguments)

@@ -44,7 +44,7 @@ cdef class Connection:
     cpdef connect(self)
     cpdef send(self, Py_ssize_t count)
     cpdef start_close(self)
-    cpdef fail(self, reason)
+    cpdef end(self, reason)
     cpdef drop(self)
     cpdef on_ready(self, int readiness)
     cdef _connected(self)

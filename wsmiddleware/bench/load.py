@@ -106,6 +106,8 @@ class Load(Owner):
         self._opened += 1
         self._unopened_since = monotonic()
         self.members[connection] = None
+        if self.over:
+            connection.start_close()
 
     def ended(self, connection: Connection, reason: str | None) -> None:
         if connection in self.members:
@@ -191,13 +193,13 @@ class Load(Owner):
                 self.count_failure(missed)
 
     def _close_all(self) -> None:
-        """Close what is open, as a client should."""
+        """Close what is open and what is still being opened, as a client should."""
         if self.plan.raw:
             return
         for connection in list(self.members):
             connection.start_close()
         deadline = monotonic() + GRACE
-        while self.members and monotonic() < deadline:
+        while (self.members or self._pending) and monotonic() < deadline:
             self._turn()
 
     def _turn(self) -> None:
@@ -211,7 +213,7 @@ class Load(Owner):
         if self._pending and monotonic() - self._unopened_since > self.plan.patience:
             for connection in list(self._connections.values()):
                 if connection not in self.members:
-                    connection.fail(
+                    connection.end(
                         f"expected an answer to the handshake within {self.plan.patience:g} seconds, found none. "
                         "Is the server busy with something else, or its limit of connections reached?"
                     )

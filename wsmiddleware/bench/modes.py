@@ -1,4 +1,7 @@
-"""What the connections of a load do."""
+"""What the connections of a load do.
+
+(Methods that are compiled to C functions cannot use super().)
+"""
 
 from __future__ import annotations
 
@@ -65,7 +68,7 @@ class Fanout(Load):
                 self._next()
 
     def ended(self, connection: Connection, reason: str | None) -> None:
-        super().ended(connection, reason)
+        Load.ended(self, connection, reason)
         if not self.running:
             return
         if connection is self._publisher:
@@ -117,7 +120,7 @@ class Churn(Load):
             connection.send(1)
 
     def opened(self, connection: Connection) -> None:
-        super().opened(connection)
+        Load.opened(self, connection)
         if self.running:
             connection.send(1)
 
@@ -125,7 +128,7 @@ class Churn(Load):
         connection.start_close()
 
     def ended(self, connection: Connection, reason: str | None) -> None:
-        super().ended(connection, reason)
+        Load.ended(self, connection, reason)
         # Who has failed does not try again: a server that is gone would be asked without end.
         if self.running and not self.over and reason is None:
             self.messages += 1

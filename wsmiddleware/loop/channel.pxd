@@ -78,6 +78,7 @@ cdef class Channel(Member):
     @cython.final
     cdef int _sent_message(self) except -1
     @cython.final
+    cdef bint _has_room(self)
     cdef _wait_for_room(self)
     cdef _wake_senders(self)
     cdef _decide(self, cause, error=*)

@@ -159,13 +159,15 @@ class Channel(Member):
 
     def send_text(self, data: Payload) -> None:
         """Send a text message; waits while the send queue is full. Raises ConnectionClosed."""
-        self._wait_for_room()
+        if not self._has_room():
+            self._wait_for_room()
         self._protocol.send_text(data)
         self._sent_message()
 
     def send_binary(self, data: Payload) -> None:
         """Send a binary message; waits while the send queue is full. Raises ConnectionClosed."""
-        self._wait_for_room()
+        if not self._has_room():
+            self._wait_for_room()
         self._protocol.send_binary(data)
         self._sent_message()
 
@@ -187,7 +189,8 @@ class Channel(Member):
 
     def ping(self, data: bytes) -> None:
         """Send a ping; waits as send_text. Raises ValueError for more than 125 bytes, and ConnectionClosed."""
-        self._wait_for_room()
+        if not self._has_room():
+            self._wait_for_room()
         self._protocol.ping(data)
         self._ping_sent = (data, monotonic())
         self.loop.flush_soon(self)
@@ -413,14 +416,18 @@ class Channel(Member):
     def _sent_message(self) -> None:
         if self._idle_timeout:
             self._last_message = monotonic()
-        self.loop.flush_soon(self)
+        if not self.flush_due:
+            self.loop.flush_soon(self)
+
+    def _has_room(self) -> bool:
+        return self._protocol.state == _OPEN and self._protocol.out.size() < self._send_queue
 
     def _wait_for_room(self) -> None:
         self._expect_open()
-        while self._protocol.out.size() >= self._send_queue:
+        while not self._has_room():
             self.flush()
             self._expect_open()
-            if self._protocol.out.size() < self._send_queue and not self._is_broken():
+            if self._has_room() and not self._is_broken():
                 return
             waiter: Waiter[None] = Waiter(self.loop.hub)
             self._senders.append(waiter)

@@ -198,6 +198,10 @@ class Connection:
         if self._position == self._end:
             self.keep_rest()
             return None
+        if self._opcode == CONTINUATION and self._new_mask is None:
+            message = self._small_message()
+            if message is not None:
+                return message
         try:
             event = self._parse()
         except PeerError as error:
@@ -277,6 +281,32 @@ class Connection:
             raise RuntimeError(f"expected an open connection to send on, found one that is {State(self.state).name}")
 
     # Parsing
+
+    def _small_message(self) -> bytes | str | None:
+        """Return the next message if it is in one small masked frame that has come whole, which is what most are.
+
+        Nothing else is decided here: for all other bytes, right and wrong, None is returned and _parse is asked. It
+        would say the same of these, in twice the time.
+        """
+        data = self._data
+        position = self._position
+        first = data[position]
+        if self._end - position < 6 or (first != FIN | BINARY and first != FIN | TEXT):
+            return None
+        length = data[position + 1] - MASKED
+        start = position + 6
+        if length < 0 or length > MAX_CONTROL or length > self._max_message_size or length > self._end - start:
+            return None
+        payload = unmask(data, position + 2, start, start + length)
+        if first == FIN | TEXT:
+            try:
+                text = payload.decode()
+            except UnicodeDecodeError:
+                return None
+            self._position = start + length
+            return text
+        self._position = start + length
+        return payload
 
     def _parse(self) -> Event | None:
         """Return the next event, None if bytes are missing for it. Raises PeerError."""

@@ -34,8 +34,10 @@ cdef class OutBuffer:
     cdef int _expect_no_view(self) except -1
     cdef int _copy_large(self) except -1
     cdef char* _reserve(self, Py_ssize_t size) except NULL
+    cdef int _make_room(self, Py_ssize_t size) except -1
     cpdef int append_frame(self, int opcode, payload) except -1
-    cdef int _append(self, int opcode, const char* source, Py_ssize_t length, bytes immutable) except -1
+    cdef int _append(self, int opcode, const char* payload, Py_ssize_t length) except -1
+    cdef char* _append_header(self, int opcode, Py_ssize_t length, Py_ssize_t room) except NULL
     cpdef extend(self, data)
     cpdef int consume(self, Py_ssize_t size) except -1
     cpdef clear(self)

@@ -118,6 +118,10 @@ cdef class PartialPayload:
         return <bytes>self._payload
 
 
+cdef enum:
+    MAX_HEADER = 10  # Bytes, without the mask.
+
+
 cdef inline Py_ssize_t _put_header(uint8_t* header, int first, int masked, uint64_t length) noexcept:
     """Write all of a header but the mask; return its size."""
     cdef int i
@@ -137,12 +141,39 @@ cdef inline Py_ssize_t _put_header(uint8_t* header, int first, int masked, uint6
 
 
 cpdef bytes encode_header(int opcode, Py_ssize_t length, bint fin=True, bytes mask=b""):
-    cdef uint8_t header[10]
+    cdef uint8_t header[MAX_HEADER]
     cdef Py_ssize_t size = _put_header(header, opcode | 0x80 if fin else opcode, 0x80 if mask else 0, length)
     return (<char*>header)[:size] + mask if mask else (<char*>header)[:size]
 
 
-cdef Py_ssize_t KEPT = 512  # Bytes that an empty buffer keeps: small messages need no new memory for each.
+# Empty buffers keep no memory: there may be very many. Some that was theirs is kept for whichever fills next.
+cdef enum:
+    BLOCK = 4096
+    MAX_SPARE = 64
+cdef char* _spare[MAX_SPARE]
+cdef int _spares = 0
+
+
+cdef char* _take_block() except NULL:
+    global _spares
+    cdef char* memory
+    if _spares:
+        _spares -= 1
+        return _spare[_spares]
+    memory = <char*>malloc(BLOCK)
+    if memory is NULL:
+        raise MemoryError()
+    return memory
+
+
+cdef void _give_back(char* memory, Py_ssize_t capacity) noexcept:
+    global _spares
+    if capacity == BLOCK and _spares < MAX_SPARE:
+        _spare[_spares] = memory
+        _spares += 1
+    else:
+        free(memory)
+
 
 cdef Py_ssize_t LARGE = 8 * 1024  # Bytes from which it is cheaper to keep a payload than to copy it.
 
@@ -152,7 +183,8 @@ cdef class OutBuffer:
     # First the memory from start to end, then, if there is one, the large payload from large_start.
 
     def __dealloc__(self):
-        free(self._memory)
+        if self._memory is not NULL:
+            _give_back(self._memory, self._capacity)
 
     def __len__(self):
         return self.size()
@@ -193,65 +225,75 @@ cdef class OutBuffer:
 
     cdef char* _reserve(self, Py_ssize_t size) except NULL:
         """Return where *size* more bytes have their place in the memory."""
+        if self._end + size > self._capacity or self._exports:
+            self._make_room(size)
+        return self._memory + self._end
+
+    cdef int _make_room(self, Py_ssize_t size) except -1:
         cdef Py_ssize_t used = self._end - self._start
         cdef Py_ssize_t capacity
         cdef char* memory
         self._expect_no_view()
-        if self._memory is NULL or self._end + size > self._capacity:
-            if self._memory is not NULL and used + size <= self._capacity and self._start >= used:
-                # At most one byte is moved for each that has been taken out.
-                memmove(self._memory, self._memory + self._start, used)
-            else:
-                capacity = max(used + size, 2 * used, 64)
-                memory = <char*>malloc(capacity)
-                if memory is NULL:
-                    raise MemoryError()
-                if used:
-                    memcpy(memory, self.first(), used)
-                free(self._memory)
-                self._memory = memory
-                self._capacity = capacity
-            self._start = 0
-            self._end = used
-        return self._memory + self._end
+        if self._memory is NULL and size <= BLOCK:
+            self._memory = _take_block()
+            self._capacity = BLOCK
+        elif used + size <= self._capacity and self._start >= used:
+            # At most one byte is moved for each that has been taken out.
+            memmove(self._memory, self._memory + self._start, used)
+        else:
+            capacity = max(used + size, 2 * used)
+            memory = <char*>malloc(capacity)
+            if memory is NULL:
+                raise MemoryError()
+            if self._memory is not NULL:
+                memcpy(memory, self.first(), used)
+                _give_back(self._memory, self._capacity)
+            self._memory = memory
+            self._capacity = capacity
+        self._start = 0
+        self._end = used
+        return 0
 
     cpdef int append_frame(self, int opcode, payload) except -1:
         cdef Py_buffer view
-        if PyBytes_CheckExact(payload):
-            self._append(opcode, PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload), payload)
-        else:
+        cdef Py_ssize_t length
+        if not PyBytes_CheckExact(payload):
             PyObject_GetBuffer(payload, &view, PyBUF_SIMPLE)
             try:
-                self._append(opcode, <const char*>view.buf, view.len, None)
+                self._append(opcode, <const char*>view.buf, view.len)
             finally:
                 PyBuffer_Release(&view)
+            return 0
+        length = PyBytes_GET_SIZE(payload)
+        if length < LARGE:
+            return self._append(opcode, PyBytes_AS_STRING(payload), length)
+        self._append_header(opcode, length, 0)
+        self._large = payload
+        self._large_start = 0
         return 0
 
-    cdef int _append(self, int opcode, const char* source, Py_ssize_t length, bytes immutable) except -1:
-        """Append a frame with the *length* bytes at *source*; *immutable* is what they are in, if it can be kept."""
-        cdef uint8_t header[10]
-        cdef Py_ssize_t size = _put_header(header, 0x80 | opcode, 0, length)
-        cdef char* target
-        self._copy_large()
-        if immutable is not None and length >= LARGE:
-            memcpy(self._reserve(size), header, size)
-            self._end += size
-            self._large = immutable
-            self._large_start = 0
-        else:
-            target = self._reserve(size + length)
-            memcpy(target, header, size)
-            memcpy(target + size, source, length)
-            self._end += size + length
+    cdef int _append(self, int opcode, const char* payload, Py_ssize_t length) except -1:
+        memcpy(self._append_header(opcode, length, length), payload, length)
+        self._end += length
         return 0
+
+    cdef char* _append_header(self, int opcode, Py_ssize_t length, Py_ssize_t room) except NULL:
+        """Append the header for *length* bytes; return where *room* more bytes have their place."""
+        cdef uint8_t* target
+        if self._large is not None:
+            self._copy_large()
+        target = <uint8_t*>self._reserve(MAX_HEADER + room)
+        self._end += _put_header(target, 0x80 | opcode, 0, length)
+        return self._memory + self._end
 
     cpdef extend(self, data):
         cdef Py_buffer view
         self._copy_large()
         PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
         try:
-            memcpy(self._reserve(view.len), view.buf, view.len)
-            self._end += view.len
+            if view.len:
+                memcpy(self._reserve(view.len), view.buf, view.len)
+                self._end += view.len
         finally:
             PyBuffer_Release(&view)
 
@@ -261,8 +303,8 @@ cdef class OutBuffer:
         self._start += in_memory
         if self._start == self._end:
             self._start = self._end = 0
-            if self._capacity > KEPT:
-                free(self._memory)
+            if self._memory is not NULL:
+                _give_back(self._memory, self._capacity)
                 self._memory = NULL
                 self._capacity = 0
             if self._large is not None:
