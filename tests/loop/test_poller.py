@@ -14,7 +14,7 @@ import pytest
 from tests.support.loop import tcp_sockets
 from tests.support.wsgi import PATIENCE, in_thread, wait_until
 from wsmiddleware.loop.poller import EpollPoller, Poller, WatcherPoller, make_poller
-from wsmiddleware.loop.system import READABLE, WRITABLE
+from wsmiddleware.loop.system import MAX_EVENTS, READABLE, WRITABLE
 
 BOTH = READABLE | WRITABLE
 
@@ -130,6 +130,20 @@ class TestReports:
         assert polling.finds_nothing()
         peer.close()  # Unread data is left: this is a reset.
         assert polling.find(ours.fileno()) & interest == interest
+
+    def test_the_rest_of_many_without_anything_new(self, polling):
+        pairs = [socket.socketpair() for _ in range(MAX_EVENTS + 1)]
+        for ours, peer in pairs:
+            peer.sendall(b"x")
+            polling.poller.watch(ours.fileno(), READABLE, 0)
+        wait_until(lambda: polling.calls)
+        assert len(polling.ready()) == MAX_EVENTS
+        polling.calls = 0
+        wait_until(lambda: polling.calls)
+        for ours, peer in pairs:
+            polling.poller.watch(ours.fileno(), 0, READABLE)
+            ours.close()
+            peer.close()
 
     def test_all_of_many(self, polling):
         pairs = [socket.socketpair() for _ in range(150)]

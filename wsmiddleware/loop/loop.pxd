@@ -5,7 +5,8 @@ from wsmiddleware.loop.poller cimport Poller
 from wsmiddleware.loop.system cimport ReadBuffer, monotonic, thread_ident, weakref_count
 
 
-cdef int WORTH_A_ROUND
+cdef int WORTH_A_ROUND, PATIENCE_RETURNS
+cdef double MAX_TURN, PATIENCE
 cdef unsigned long NO_THREAD
 
 
@@ -29,6 +30,8 @@ cdef class Loop:
     cdef object _runner
     cdef object _lender
     cdef Member _in_hand
+    cdef double _patience
+    cdef int _impatient_turns
 
     cdef list _unflushed
     cdef bint _flush_asked
@@ -50,10 +53,12 @@ cdef class Loop:
     cpdef bint is_here(self)
     cpdef run_posted(self)
     cdef _ask_for_turn(self)
-    @cython.locals(rounds=int)
+    @cython.locals(until=double, count=int)
     cpdef _turn(self)
-    @cython.locals(member=Member, parked=Member, poller=Poller, count=int, i=int)
-    cdef int _round(self) except -1
+    @cython.locals(poller=Poller, until=double, count=int)
+    cdef int _look_again(self, int before) except -1
+    @cython.locals(member=Member, parked=Member, poller=Poller, i=int)
+    cdef _round(self, int count)
     cdef int _add(self, Member member, int readiness) except -1
     @cython.locals(member=Member, readiness=int, references=int)
     cpdef _run(self)

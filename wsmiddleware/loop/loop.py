@@ -36,11 +36,17 @@ Result = TypeVar("Result")
 MAX_IDLE_RUNNERS = 16
 """Runners kept for reuse. More exist while endpoints block."""
 
-MAX_ROUNDS = 7
-"""Times that a turn looks for more before HTTP requests, timers and other greenlets have theirs: some milliseconds."""
+MAX_TURN = 0.001
+"""Seconds after which HTTP requests, timers and other greenlets have their turn, whatever else is ready here."""
 
 WORTH_A_ROUND = 2
 """Descriptors that were ready at once. Looking again costs a system call; when there was one, it rarely pays."""
+
+PATIENCE = 25e-6
+"""Seconds. A client that answers at once is met sooner by looking again than by sleeping until the system wakes us."""
+
+PATIENCE_RETURNS = 256
+"""Turns after which patience is tried again when it had not paid."""
 
 NO_THREAD = 0
 
@@ -93,6 +99,8 @@ class Loop:
         self._runner: greenlet | None = None
         self._lender: greenlet | None = None
         self._in_hand: Member | None = None
+        self._patience = PATIENCE
+        self._impatient_turns = 0
 
         # Channels with something to write.
         self._unflushed: list[Member] = []
@@ -244,22 +252,46 @@ class Loop:
         if self.closed:
             return
         self._turning = True
-        # Clients that answer while others are served are not made to wait until gevent has been around.
-        rounds = MAX_ROUNDS
+        self.now = monotonic()
+        until = self.now + MAX_TURN
         try:
-            while self._round() >= WORTH_A_ROUND and rounds and not self.closed:
-                rounds -= 1
+            count = self._poller.poll()
+            self._round(count)
+            # Clients that answer while others are served are not made to wait until gevent has been around.
+            while count and self.now < until and not self.closed:
+                count = self._look_again(count)
+                self._round(count)
         finally:  # Ctrl-C may come in the middle.
             self._runner = None
             self._turning = False
         if self._ready and not self.closed:
             self._ask_for_turn()
 
-    def _round(self) -> int:
-        """Serve all that are ready now; return how many descriptors that were."""
-        self.now = monotonic()
+    def _look_again(self, before: int) -> int:
+        """Return how many descriptors are ready, after a look that found *before*. May take PATIENCE, if that pays."""
         poller = self._poller
-        count = poller.poll()
+        if not self._patience:
+            self._impatient_turns += 1
+            if self._impatient_turns < PATIENCE_RETURNS:
+                count = poller.poll() if before >= WORTH_A_ROUND else 0
+                self.now = monotonic()
+                return count
+            self._impatient_turns = 0
+            self._patience = PATIENCE
+        until = monotonic() + self._patience
+        while True:
+            count = poller.poll()
+            self.now = monotonic()
+            if count:
+                self._patience = min(PATIENCE, self._patience + PATIENCE / 4)
+                return count
+            if self.now >= until:
+                self._patience = self._patience / 2 if self._patience > PATIENCE / 8 else 0.0
+                return 0
+
+    def _round(self, count: int) -> None:
+        """Serve the *count* descriptors that the poller has found, and who was scheduled."""
+        poller = self._poller
         for i in range(count):
             member = self._members[poller.fd(i)]
             if member is not None:
@@ -279,7 +311,6 @@ class Loop:
                 parked.on_parked()
         self._served.clear()
         self._flush()
-        return count
 
     def _add(self, member: Member, readiness: int) -> None:
         member.readiness |= readiness

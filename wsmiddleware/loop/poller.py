@@ -117,6 +117,8 @@ class WatcherPoller(Poller):
         self._found = list(self._ready.items())[:MAX_EVENTS]
         for fd, _ in self._found:
             del self._ready[fd]
+        if self._ready:
+            self._loop.run_callback(self._on_ready)
         return len(self._found)
 
     def fd(self, index: int) -> int:

@@ -4,7 +4,7 @@ cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_XDECREF
+from cpython.ref cimport Py_CLEAR, Py_INCREF, Py_XDECREF
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memmove
@@ -77,9 +77,75 @@ cpdef bytes unmask(bytes data, Py_ssize_t mask_at, Py_ssize_t start, Py_ssize_t 
 cdef extern from "Python.h":
     PyObject* new_bytes "PyBytes_FromStringAndSize" (const char* source, Py_ssize_t size) except NULL
     int _PyBytes_Resize(PyObject** payload, Py_ssize_t size) except -1
+    Py_ssize_t Py_REFCNT(PyObject* payload)
+
+cdef extern from *:
+    """
+    /* Makes bytes that nobody has seen of bytes that nobody sees any more; their memory is for *size* at least. */
+    static void ws_renew_bytes(PyObject* payload, Py_ssize_t size) {
+        PyBytesObject* bytes = (PyBytesObject*)payload;
+        Py_SET_SIZE(bytes, size);
+        bytes->ob_sval[size] = 0;
+    #if defined(__GNUC__)
+    #pragma GCC diagnostic push
+    #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+    #endif
+        bytes->ob_shash = -1;
+    #if defined(__GNUC__)
+    #pragma GCC diagnostic pop
+    #endif
+    }
+    """
+    void ws_renew_bytes(PyObject* payload, Py_ssize_t size) noexcept
 
 
-cdef Py_ssize_t AT_ONCE = 1024 * 1024  # Bytes for which memory is taken before they have come.
+cdef Py_ssize_t AT_ONCE = 16 * 1024 * 1024  # Bytes for which memory is taken before they have come.
+
+# The memory of large payloads that nobody holds any more is filled again. The system would have to clear new memory,
+# page by page: with messages of 4 MB that was a third of the time.
+cdef enum:
+    MAX_KEPT = 16
+cdef Py_ssize_t WORTH_KEEPING = 128 * 1024
+cdef Py_ssize_t MAX_KEPT_SIZE = 32 * 1024 * 1024
+cdef struct Kept:
+    PyObject* payload
+    Py_ssize_t capacity
+cdef Kept _kept[MAX_KEPT]
+cdef int _next_kept = 0
+cdef Py_ssize_t _kept_size = 0
+
+
+cdef PyObject* _take_kept(Py_ssize_t length, Py_ssize_t* capacity) noexcept:
+    """Return a payload for *length* bytes that only we hold, and its *capacity*; NULL if there is none."""
+    global _kept_size
+    cdef Kept* kept
+    cdef PyObject* payload
+    cdef int i
+    for i in range(MAX_KEPT):
+        kept = &_kept[i]
+        if kept.payload is not NULL and Py_REFCNT(kept.payload) == 1 and length <= kept.capacity <= 4 * length:
+            payload = kept.payload
+            capacity[0] = kept.capacity
+            kept.payload = NULL
+            _kept_size -= kept.capacity
+            ws_renew_bytes(payload, length)
+            return payload
+    return NULL
+
+
+cdef void _keep(PyObject* payload, Py_ssize_t capacity) noexcept:
+    """Hold *payload* too, in place of the one that has been held for the longest time."""
+    global _kept_size, _next_kept
+    cdef Kept* kept = &_kept[_next_kept]
+    if kept.payload is not NULL:
+        _kept_size -= kept.capacity
+        Py_CLEAR(kept.payload)
+    if _kept_size + capacity <= MAX_KEPT_SIZE:
+        Py_INCREF(<object>payload)
+        kept.payload = payload
+        kept.capacity = capacity
+        _kept_size += capacity
+    _next_kept = (_next_kept + 1) % MAX_KEPT
 
 
 @cython.final
@@ -89,8 +155,11 @@ cdef class PartialPayload:
         self._masked = bool(mask)
         if mask:
             memcpy(self._mask, PyBytes_AS_STRING(mask), 4)
-        self._capacity = min(length, AT_ONCE)
-        self._payload = new_bytes(NULL, self._capacity)
+        if length >= WORTH_KEEPING:
+            self._payload = _take_kept(length, &self._capacity)
+        if self._payload is NULL:
+            self._capacity = min(length, AT_ONCE)
+            self._payload = new_bytes(NULL, self._capacity)
 
     def __dealloc__(self):
         Py_XDECREF(self._payload)
@@ -115,6 +184,8 @@ cdef class PartialPayload:
         return PyBytes_AS_STRING(<object>self._payload)[self._filled - size : self._filled]
 
     cpdef bytes take(self):
+        if self._capacity >= WORTH_KEEPING:
+            _keep(self._payload, self._capacity)
         return <bytes>self._payload
 
 
