@@ -22,6 +22,12 @@ MODULES = (
     "wsmiddleware/loop/callbacks.py",
     "wsmiddleware/loop/conversation.py",
     "wsmiddleware/session.py",
+    "wsmiddleware/bench/bursts.py",
+    "wsmiddleware/bench/latency.py",
+    "wsmiddleware/bench/reader.py",
+    "wsmiddleware/bench/connection.py",
+    "wsmiddleware/bench/load.py",
+    "wsmiddleware/bench/modes.py",
     # What only C can say. The .py of the same name says it for builds without it.
     "wsmiddleware/protocol/wire.pyx",
     "wsmiddleware/loop/system.pyx",

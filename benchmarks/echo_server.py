@@ -1,8 +1,9 @@
 """An echo server to measure: a Flask application on gevent.pywsgi, wrapped.
 
-    python benchmarks/echo_server.py PORT
+    python benchmarks/echo_server.py PORT [--certfile FILE --keyfile FILE]
 
-/echo is servlet style, /echo/blocking is a function. The wrapped application answers / with a line of text.
+/echo is servlet style, /echo/blocking is a function. The wrapped application answers / with a line of text. With a
+certificate and its key, all of it is over TLS.
 """
 
 from __future__ import annotations
@@ -41,8 +42,12 @@ def create_app() -> Flask:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("port", type=int)
-    port: int = parser.parse_args().port
-    WSGIServer(("127.0.0.1", port), create_app(), backlog=4096, log=None).serve_forever()
+    parser.add_argument("--certfile")
+    parser.add_argument("--keyfile")
+    options = vars(parser.parse_args())
+    address = ("127.0.0.1", options.pop("port"))
+    files = {name: file for name, file in options.items() if file is not None}
+    WSGIServer(address, create_app(), backlog=4096, log=None, **files).serve_forever()
 
 
 if __name__ == "__main__":

@@ -80,7 +80,13 @@ def test_its_metadata_names_what_it_needs(metadata: Message) -> None:
 
 
 def test_its_metadata_names_the_extras(metadata: Message) -> None:
-    assert set(metadata.get_all("Provides-Extra", [])) == {"flask", "test", "lint", "types"}
+    assert set(metadata.get_all("Provides-Extra", [])) == {"cli", "flask", "test", "lint", "types"}
+
+
+def test_it_has_the_command(wheel: Path) -> None:
+    with ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/entry_points.txt"))
+        assert archive.read(name).decode().split("\n", 1)[1].strip() == "wsmiddleware = wsmiddleware.__main__:main"
 
 
 def test_what_is_in_it_serves_the_chat(wheel: Path, tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import copy_context
-from io import BytesIO
 from time import monotonic
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 from weakref import WeakSet
@@ -17,6 +16,7 @@ from werkzeug.wrappers import Response
 
 from wsmiddleware import servers
 from wsmiddleware.endpoint import Endpoint, Function, check, is_class
+from wsmiddleware.environ import Environ, pack
 from wsmiddleware.exceptions import ConnectionUnavailable
 from wsmiddleware.loop.callbacks import CallbackChannel
 from wsmiddleware.loop.channel import Channel
@@ -28,7 +28,7 @@ from wsmiddleware.protocol.forwarded import TrustedProxies
 from wsmiddleware.protocol.handshake import Refused, is_upgrade, shake_hands
 from wsmiddleware.routing import Match, Routes, parameters
 from wsmiddleware.servers.takeover import Takeover
-from wsmiddleware.session import Environ, Session
+from wsmiddleware.session import Session
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("wsmiddleware.handshake")
 
 AnyEndpoint = TypeVar("AnyEndpoint", bound="type[Endpoint] | Function")
-
-OF_THE_CONNECTION = frozenset({"wsgi.input", "wsgi.websocket"})
-"""What a session's environ does not keep: it would hold the server's objects for as long as the session lasts."""
 
 MAX_SHOWN = 200
 """Characters of a path that the log shows."""
@@ -264,11 +261,9 @@ class WebSocketMiddleware:
             channel = CallbackChannel(loop, stream, settings, self._done, endpoint, context)
         else:
             channel = ConversationChannel(loop, stream, settings, self._done, endpoint, match.params, context)
-        kept = {key: value for key, value in environ.items() if key not in OF_THE_CONNECTION}
-        kept.update({"wsgi.input": BytesIO(), "SCRIPT_NAME": match.script_name, "PATH_INFO": match.path_info})
         channel.session = Session(
             channel,
-            environ=kept,
+            environ=pack(environ, SCRIPT_NAME=match.script_name, PATH_INFO=match.path_info),
             params=match.params,
             subprotocol=subprotocol,
             remote_address=self._proxies.client_address(environ),

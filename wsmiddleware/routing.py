@@ -16,6 +16,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from werkzeug.exceptions import NotFound
@@ -24,6 +25,9 @@ from werkzeug.routing import BaseConverter, Map, MapAdapter, Rule
 T = TypeVar("T")
 
 _EXTENSION = re.compile(r"\*(\.[\w.-]+)")
+
+_NONE: Mapping[str, object] = MappingProxyType({})
+"""No parameters, for all of the many sessions that have none."""
 
 _ROOT = "/_"
 """All rules and paths are put below this one. So "/*" becomes a path and all below it, like any other pattern that ends
@@ -39,7 +43,7 @@ class Match(Generic[T]):
 
     target: T
 
-    params: dict[str, object]
+    params: Mapping[str, object]
     """The values of the pattern's parameters, converted. Empty for servlet patterns."""
 
     script_name: str
@@ -84,7 +88,7 @@ class Routes(Generic[T]):
             mounted_at = "/".join(path.split("/")[: pattern.count("/")])
             script, path = script + mounted_at, path[len(mounted_at) :]
         shown = {name: value for name, value in params.items() if name != _REST}
-        return Match(table.targets[pattern], shown, script, path)
+        return Match(table.targets[pattern], shown or _NONE, script, path)
 
 
 class _Table(Generic[T]):

@@ -3,7 +3,7 @@ from wsmiddleware.loop.channel cimport Channel
 
 cdef class Session:
     cdef readonly str id
-    cdef readonly object environ
+    cdef object _environ
     cdef readonly object params
     cdef readonly object subprotocol
     cdef readonly str remote_address

@@ -9,15 +9,15 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from operator import methodcaller
 from types import SimpleNamespace
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
+from wsmiddleware.environ import Environ, PackedEnviron, unpack
 from wsmiddleware.exceptions import ConnectionClosed
 from wsmiddleware.loop.callbacks import CallbackChannel
 from wsmiddleware.loop.conversation import ConversationChannel
 from wsmiddleware.protocol.close import CloseEvent
 from wsmiddleware.protocol.wire import Payload
 
-Environ: TypeAlias = dict[str, Any]
 Result = TypeVar("Result")
 
 
@@ -28,13 +28,13 @@ class Session:
     they wait at all, as gevent does: others go on. Another thread waits as a thread.
     """
 
-    __slots__ = ("id", "environ", "params", "subprotocol", "remote_address", "_channel", "_state", "__weakref__")
+    __slots__ = ("id", "_environ", "params", "subprotocol", "remote_address", "_channel", "_state", "__weakref__")
 
     def __init__(
         self,
         channel: CallbackChannel | ConversationChannel,
         *,
-        environ: Environ,
+        environ: Environ | PackedEnviron,
         params: Mapping[str, object],
         subprotocol: str | None,
         remote_address: str,
@@ -43,9 +43,7 @@ class Session:
         self.id = secrets.token_hex(8)
         """A random name, different for each session of all processes."""
 
-        self.environ = environ
-        """The WSGI environ of the handshake's request, without what belonged to the server's connection."""
-
+        self._environ = environ
         self.params = params
         """What the route's rule found in the path."""
 
@@ -60,6 +58,13 @@ class Session:
 
     def __repr__(self) -> str:
         return f"<Session {self.id} {self.environ.get('SCRIPT_NAME', '') + self.environ.get('PATH_INFO', '')!a}>"
+
+    @property
+    def environ(self) -> Environ:
+        """The WSGI environ of the handshake's request, without what belonged to the server's connection."""
+        if isinstance(self._environ, tuple):
+            self._environ = unpack(self._environ)
+        return self._environ
 
     @property
     def state(self) -> SimpleNamespace:

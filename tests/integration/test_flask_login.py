@@ -13,6 +13,7 @@ import pytest
 from flask import Flask, Response, redirect, request, session, url_for
 from werkzeug.exceptions import Unauthorized
 
+from tests.support.logs import logged
 from tests.support.talk import CLOSE, TEXT, handshake, talk
 from tests.support.wsgi import PATIENCE, Server, headers_of
 from wsmiddleware import Endpoint, WebSocketMiddleware
@@ -259,5 +260,4 @@ class TestSocket:
 def _quiet(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     """Of what is logged at ERROR, only the page that is broken is to blame."""
     yield
-    errors = [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
-    assert set(errors) <= {"Exception on /boom [GET]"}
+    assert set(logged(caplog, logging.ERROR)) <= {"Exception on /boom [GET]"}

@@ -11,6 +11,7 @@ from geventwebsocket.handler import WebSocketHandler
 from werkzeug.exceptions import Unauthorized
 from werkzeug.wrappers import Response
 
+from tests.support.logs import logged
 from tests.support.talk import BINARY, CLOSE, PAGE, TEXT, Talk, echo, handshake, pages, talk
 from tests.support.wire import client_frame
 from tests.support.wsgi import Server, headers_of, wait_until
@@ -72,7 +73,7 @@ def _lives(server, caplog) -> Iterator[None]:
     with talk(server, "/servlet") as session:
         assert session.echoes()
     wait_until(lambda: not app._channels)
-    assert [record for record in caplog.records if record.levelno > logging.WARNING] == []
+    assert logged(caplog, logging.ERROR) == []
     assert server.error_log.getvalue() == ""
 
 

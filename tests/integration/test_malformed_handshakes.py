@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.logs import logged
 from tests.support.talk import PAGE, Logs, echo, echoing, handshake, pages, talk
 from tests.support.wsgi import Client, Server, headers_of, wait_until
 from wsmiddleware import WebSocketMiddleware
@@ -119,7 +120,7 @@ def logs(server, caplog) -> Iterator[Logs]:
     yield logs
     with talk(server) as session:
         assert session.echoes()
-    assert [record for record in caplog.records if record.levelno > logging.WARNING] == []
+    assert logged(caplog, logging.ERROR) == []
     assert logs.errors == ""
 
 

@@ -14,6 +14,7 @@ from websockets.exceptions import ConnectionClosed, ConnectionClosedError, Conne
 from websockets.sync.client import connect
 from websockets.typing import Origin, Subprotocol
 
+from tests.support.logs import logged
 from tests.support.talk import Logs, echo, pages
 from tests.support.wsgi import PATIENCE, Server, client_context, wait_until
 from wsmiddleware import CloseCause, CloseEvent, Endpoint, WebSocketMiddleware
@@ -68,7 +69,7 @@ def _quiet(server, caplog) -> Iterator[None]:
     yield
     wait_until(lambda: not server.app._channels)
     assert logs.errors == ""
-    assert [record for record in caplog.records if record.name.startswith("wsmiddleware")] == []
+    assert logged(caplog) == []
     assert {status for _, status in logs.accesses} == {"101"}
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import gevent
 import pytest
 
+from tests.support.logs import logged
 from tests.support.loop import Recorder, Service, open_sockets
 from wsmiddleware.loop.loop import Loop
 from wsmiddleware.loop.poller import EpollPoller
@@ -33,7 +34,7 @@ def serve(loop, caplog) -> Iterator[Service]:
     yield service
     service.clean_up()
     assert open_sockets() == before
-    assert "unexpected error" not in caplog.text
+    assert not [message for message in logged(caplog) if "unexpected error" in message]
 
 
 @pytest.fixture(params=["callbacks", "conversation"])

@@ -281,7 +281,9 @@ def run(name, error):
     try:
         gevent.sleep(10)
     except BaseException as raised:
-        assert raised is error
+        assert raised is error, raised
+    else:
+        raise AssertionError(f"{name}: main got nothing")
     served.leave()
     assert recorder.event
     other.peer.send("alive")

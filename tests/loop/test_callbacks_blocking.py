@@ -249,7 +249,7 @@ class TestClose:
 
     def close_while_busy(self, serve, gate, close: Callable[[Session], None], *behind: Message) -> Recorder:
         recorder = Recorder(on_message=gate.wait)
-        served = serve(recorder, Settings(receive_queue=2, close_timeout=0.1))
+        served = serve(recorder, Settings(receive_queue=2, close_timeout=60))
         served.peer.send("a", *behind)
         wait_until(lambda: gate.waiting)
         gevent.sleep(0.01)
@@ -357,9 +357,8 @@ class TestDone:
 
 
 def test_a_session_is_closed_for_idleness_although_its_endpoint_blocks(serve, gate):
-    recorder = Recorder(on_message=gate.wait)
+    recorder = Recorder(on_open=gate.wait)
     served = serve(recorder, Settings(idle_timeout=0.1, close_timeout=0.05))
-    served.peer.send("block")
     assert served.event.cause is CloseCause.IDLE_TIMEOUT
     gate.open()
     assert recorder.event is served.event

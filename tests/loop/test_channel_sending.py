@@ -262,7 +262,7 @@ class TestBackpressure:
         assert greenlet.get() is False  # Anything else that wakes it makes gevent raise InvalidSwitchError.
 
     def test_what_was_given_up_is_not_sent_in_part(self, serve):
-        served = serve(Recorder(), SOON, connect=narrow)
+        served = serve(Recorder(), Settings(send_queue=QUEUE, close_timeout=60), connect=narrow)
         sender = Sender(served)
         sender.wait_until_blocked()
         with pytest.raises(gevent.Timeout), gevent.Timeout(0.01):
@@ -395,7 +395,7 @@ class TestTheEndOfASlowClient:
         assert closed.value.event.cause is CloseCause.NETWORK_LOST
 
     def test_what_was_sent_before_the_client_closed_is_written_if_it_reads(self, serve, style):
-        served = serve(style(Recorder()), SOON, connect=narrow)
+        served = serve(style(Recorder()), Settings(send_queue=QUEUE, close_timeout=60), connect=narrow)
         sender = Sender(served)
         sender.wait_until_blocked()
         served.peer.start_close()

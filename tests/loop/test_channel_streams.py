@@ -6,7 +6,7 @@ import gevent
 import gevent.event
 import pytest
 
-from tests.support.loop import Ends, Peer, Recorder, echo, tcp, tls
+from tests.support.loop import Ends, Peer, Recorder, echo, piecemeal, tcp, tls
 from tests.support.wire import client_frame
 from tests.support.wsgi import wait_until
 from wsmiddleware.loop.channel import Settings
@@ -80,32 +80,6 @@ class TestTLS:
         wait_until(lambda: recorder.messages)
         end(served.peer)
         assert recorder.event.cause is CloseCause.NETWORK_LOST
-
-
-class Piecemeal(PlainStream):
-    """Holds what has come, and gives away a little of it at a time. The descriptor does not show the rest."""
-
-    def __init__(self, fd: int, held: bytes = b"") -> None:
-        super().__init__(fd)
-        self.held = held
-
-    def read(self, buffer):
-        if not self.held:
-            size = super().read(buffer)
-            if size <= 0:
-                return size
-            self.held = buffer.data[:size]
-        buffer.data, self.held = self.held[:100], self.held[100:]
-        return len(buffer.data)
-
-    def has_buffered(self):
-        return bool(self.held)
-
-
-def piecemeal(held: bytes = b"") -> Ends:
-    stream, client = tcp()
-    fd, stream.fd = stream.fd, -1
-    return Piecemeal(fd, held), client
 
 
 class TestBuffered:

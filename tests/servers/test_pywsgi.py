@@ -247,23 +247,25 @@ class TestManyConnections:
         assert server.access_log.getvalue().count(" 101 ") == 20
 
 
+def mark(start_response, status, headers, exc_info=None):
+    """What other middleware does when start_response is called."""
+    return start_response(status, [*headers, ("X-Middleware", "was here")], exc_info)
+
+
 # What other middleware makes of start_response. Each takes an application and returns one.
 
 
 def by_a_closure(application):
     def wrapped(environ, start_response):
-        def start(status, headers, exc_info=None):
-            return start_response(status, [*headers, ("X-Middleware", "was here")], exc_info)
-
-        return application(environ, start)
+        return application(environ, lambda *arguments: mark(start_response, *arguments))
 
     return wrapped
 
 
 def by_a_closure_without_a_write(application):
     def wrapped(environ, start_response):
-        def start(status, headers, exc_info=None):
-            start_response(status, [*headers, ("X-Middleware", "was here")], exc_info)
+        def start(*arguments):
+            mark(start_response, *arguments)
 
         return application(environ, start)
 
@@ -275,10 +277,7 @@ def by_a_closure_over_a_copy_of_the_environ(application):
 
 
 def by_a_partial(application):
-    def start(start_response, status, headers, exc_info=None):
-        return start_response(status, [*headers, ("X-Middleware", "was here")], exc_info)
-
-    return lambda environ, start_response: application(environ, partial(start, start_response))
+    return lambda environ, start_response: application(environ, partial(mark, start_response))
 
 
 def by_an_object(application):
@@ -286,8 +285,8 @@ def by_an_object(application):
         def __init__(self, start_response):
             self.start_response = start_response
 
-        def __call__(self, status, headers, exc_info=None):
-            return self.start_response(status, [*headers, ("X-Middleware", "was here")], exc_info)
+        def __call__(self, *arguments):
+            return mark(self.start_response, *arguments)
 
     return lambda environ, start_response: application(environ, Start(start_response))
 
@@ -297,19 +296,15 @@ def by_a_method(application):
         def __init__(self, start_response):
             self.start_response = start_response
 
-        def start(self, status, headers, exc_info=None):
-            return self.start_response(status, [*headers, ("X-Middleware", "was here")], exc_info)
+        def start(self, *arguments):
+            return mark(self.start_response, *arguments)
 
     return lambda environ, start_response: application(environ, Middleware(start_response).start)
 
 
 def by_wraps(application):
     def decorate(start_response):
-        @wraps(start_response)
-        def start(status, headers, exc_info=None):
-            return start_response(status, [*headers, ("X-Middleware", "was here")], exc_info)
-
-        return start
+        return wraps(start_response)(lambda *arguments: mark(start_response, *arguments))
 
     return lambda environ, start_response: application(environ, decorate(start_response))
 
@@ -321,8 +316,8 @@ def by_slots(application):
         def __init__(self, start_response):
             self.__start_response = start_response
 
-        def __call__(self, status, headers, exc_info=None):
-            return self.__start_response(status, [*headers, ("X-Middleware", "was here")], exc_info)
+        def __call__(self, *arguments):
+            return mark(self.__start_response, *arguments)
 
     return lambda environ, start_response: application(environ, Start(start_response))
 

@@ -25,8 +25,10 @@ from wsmiddleware.loop.conversation import ConversationChannel
 from wsmiddleware.loop.loop import Loop
 from wsmiddleware.loop.poller import EpollPoller, WatcherPoller
 from wsmiddleware.loop.streams import PlainStream, Stream, TLSStream
+from wsmiddleware.loop.system import ReadBuffer
 from wsmiddleware.protocol.close import Close, CloseEvent
 from wsmiddleware.protocol.connection import Event, Ping
+from wsmiddleware.protocol.wire import OutBuffer
 from wsmiddleware.session import Session
 
 both_pollers = pytest.mark.parametrize("loop", [EpollPoller, WatcherPoller], indirect=True)
@@ -81,6 +83,48 @@ def tls(buffer: int | None = None) -> Ends:
     server = gevent.socket.socket(fileno=ours.detach())
     server = server_context(gevent.ssl.SSLContext).wrap_socket(server, server_side=True)
     return TLSStream(server), handshake.get()
+
+
+class Piecemeal(PlainStream):
+    """Holds what has come, and gives away a little of it at a time. The descriptor does not show the rest.
+
+    What is to be written it takes in small pieces, too.
+    """
+
+    def __init__(self, fd: int, held: bytes, size: int) -> None:
+        super().__init__(fd)
+        self._held = held
+        self._size = size
+
+    def read(self, buffer: ReadBuffer) -> int:
+        if not self._held:
+            size = super().read(buffer)
+            if size <= 0:
+                return size
+            self._held = buffer.data[:size]
+        buffer.data, self._held = self._held[: self._size], self._held[self._size :]
+        return len(buffer.data)
+
+    def write(self, data: OutBuffer) -> int:
+        try:
+            return os.write(self.fd, bytes(data)[: self._size])
+        except BlockingIOError:
+            return 0
+
+    def has_buffered(self) -> bool:
+        return bool(self._held)
+
+
+def piecemeal(held: bytes = b"", size: int = 100) -> Ends:
+    """Return a TCP connection of which *held* has come already, and which goes on in pieces of *size* bytes."""
+    stream, client = tcp()
+    fd, stream.fd = stream.fd, -1
+    return Piecemeal(fd, held, size), client
+
+
+def byte_by_byte() -> Ends:
+    """Return a TCP connection of which one byte at a time is read and written."""
+    return piecemeal(size=1)
 
 
 class Moment:
@@ -162,12 +206,15 @@ class Peer:
     def read_now(self) -> bytes:
         """Return what has arrived, without letting the loop run."""
         self.socket.settimeout(0)
+        data = b""
         try:
-            return b"".join(iter(lambda: self.socket.recv(1 << 16), b""))
+            while piece := self.socket.recv(1 << 16):
+                data += piece
         except BlockingIOError:
-            return b""
+            pass
         finally:
             self.socket.settimeout(PATIENCE)
+        return data
 
     def event(self) -> Event | None:
         """Wait for the next thing that the server has sent, None for the end. Pings and close frames are answered."""

@@ -276,7 +276,7 @@ class Connection:
 
     def _end_of_stream(self) -> None:
         if self.state == _ASKING:
-            raise ReplyError("expected an answer to the handshake, found the end of the connection")
+            answer_size(self._head, ended=True)
         raise ReplyError("expected a close frame before the connection ends, found none")
 
     def _send_control(self, opcode: int, payload: bytes) -> None:

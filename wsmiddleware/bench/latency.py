@@ -8,7 +8,7 @@ _LINEAR = 64
 """Up to this many microseconds, each has a bucket of its own; from there on, each power of two has half as many."""
 
 _BUCKETS = _LINEAR * 16
-"""The last one begins after half an hour, and holds all that took longer."""
+"""The last one is for 18 hours and for all that took longer."""
 
 
 class Histogram:

@@ -27,7 +27,8 @@ cdef class Load(Owner):
 
     cpdef start_connection(self)
     cpdef _open_all(self)
-    @cython.locals(now=double)
+    cpdef _settle(self)
+    @cython.locals(now=double, quiet_since=double, messages="long long")
     cpdef _measure(self, double begun)
     @cython.locals(index=int, connection=Connection)
     cpdef _turn(self)

@@ -11,7 +11,7 @@ from time import process_time
 from wsmiddleware.bench.bursts import Bursts
 from wsmiddleware.bench.connection import Connection, Owner
 from wsmiddleware.bench.latency import Histogram
-from wsmiddleware.bench.plan import Plan
+from wsmiddleware.bench.plan import Mode, Plan
 from wsmiddleware.bench.reader import FrameReader, RawReader
 from wsmiddleware.bench.result import Result
 from wsmiddleware.bench.target import Target
@@ -26,6 +26,9 @@ REASONS = 10
 
 GRACE = 1.0
 """Seconds that the server has to answer our close frames at the end."""
+
+SETTLE = 0.5
+"""Seconds between the last handshake of a fan-out and its first message."""
 
 _TICK = 20
 """Milliseconds after which we look at the clock if nothing happens."""
@@ -95,10 +98,6 @@ class Load(Owner):
         """All connections are open: have them do something."""
         raise NotImplementedError
 
-    def missed(self) -> str | None:
-        """Return what each open connection has failed with when nothing at all has come back; None if that is fine."""
-        raise NotImplementedError
-
     # What connections tell.
 
     def opened(self, connection: Connection) -> None:
@@ -133,6 +132,7 @@ class Load(Owner):
             connected = monotonic()
             if self.members:
                 self._observer.all_open()
+            self._settle()
             cpu, begun = process_time(), monotonic()
             self._measure(begun)
             seconds, cpu = monotonic() - begun, process_time() - cpu
@@ -176,21 +176,33 @@ class Load(Owner):
             self._report(None)
             self._give_up_on_silence()
 
+    def _settle(self) -> None:
+        """A server may say yes before it has put a connection into its room."""
+        until = monotonic() + (SETTLE if self.plan.mode is Mode.FANOUT and self.members else 0)
+        while monotonic() < until:
+            self._turn()
+
     def _measure(self, begun: float) -> None:
         self._stop_at = begun + self.plan.seconds
         self.running = True
         self.begin(begun)
+        messages, quiet_since = 0, begun
         while not self.over:
             self._turn()
             now = monotonic()
+            if self.messages != messages:
+                messages, quiet_since = self.messages, now
             if now >= self._stop_at or not (self.members or self._pending):
                 self.over = True
             self._report(now - begun)
         self.running = False
-        missed = None if self.messages else self.missed()
-        if missed is not None:
+        quiet = now - quiet_since
+        if quiet > self.plan.seconds / 2 and self.plan.mode is not Mode.IDLE:
             for _ in self.members:
-                self.count_failure(missed)
+                self.count_failure(
+                    f"expected messages to come back all the time, found none in the last {quiet:.1f} seconds. "
+                    "Does this path send back what it gets?"
+                )
 
     def _close_all(self) -> None:
         """Close what is open and what is still being opened, as a client should."""

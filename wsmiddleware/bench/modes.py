@@ -14,8 +14,6 @@ from wsmiddleware.bench.load import Load, Observer
 from wsmiddleware.bench.plan import Mode, Plan
 from wsmiddleware.loop.system import monotonic
 
-_SILENT = "expected messages to come back, found none in all the time. Does this path send back what it gets?"
-
 
 class Echo(Load):
     """Every message that comes back is followed by another."""
@@ -36,9 +34,6 @@ class Echo(Load):
                 raise ReplyError(f"expected every message to come back once, found {surplus} more")
             connection.stamps.add(now, count)
             connection.send(count)
-
-    def missed(self) -> str | None:
-        return _SILENT
 
 
 class Fanout(Load):
@@ -78,9 +73,6 @@ class Fanout(Load):
         if self._due == 0:
             self._next()
 
-    def missed(self) -> str | None:
-        return _SILENT
-
     def _next(self) -> None:
         now = monotonic()
         self.histogram.add(now - self._published_at, 1)
@@ -104,9 +96,6 @@ class Idle(Load):
 
     def replied(self, connection: Connection, count: int) -> None:
         pass
-
-    def missed(self) -> str | None:
-        return None
 
 
 class Churn(Load):
@@ -134,9 +123,6 @@ class Churn(Load):
             self.messages += 1
             self.histogram.add(monotonic() - connection.started, 1)
             self.start_connection()
-
-    def missed(self) -> str | None:
-        return _SILENT
 
 
 LOADS: Mapping[Mode, type[Load]] = MappingProxyType(

@@ -125,8 +125,8 @@ class Target(NamedTuple):
         return context
 
 
-def answer_size(data: bytes) -> int:
-    """Return how many bytes of *data* are the server's 101, 0 if more has to come.
+def answer_size(data: bytes, ended: bool = False) -> int:
+    """Return how many bytes of *data* are the server's 101, 0 if more has to come. *ended* says that no more will.
 
     Raises ReplyError if it is something else.
     """
@@ -134,14 +134,22 @@ def answer_size(data: bytes) -> int:
     if not data.startswith(b"HTTP/"[: len(data)]) or (end < 0 and len(data) > MAX_HEAD):
         raise ReplyError(f"expected an answer in HTTP, found {data[:40]!r}. {_REMEDY}")
     if end < 0:
+        if ended:
+            raise ReplyError("expected an answer to the handshake, found the end of the connection")
         return 0
     head, body = data[: end + 2], data[end + 4 :]
     status = _STATUS.match(head)
     if status is None or status[1] != b"101":
+        length = re.search(rb"\r\ncontent-length:[ \t]*(\d{1,9})[ \t]*\r\n", head, re.IGNORECASE)
+        said = b""
+        if length is not None and b"\r\ncontent-type: text/plain" in head.lower():
+            said = body[: int(length[1])]
+            if len(said) < min(int(length[1]), _SHOWN) and not ended:
+                return 0
         code = status[1].decode() if status else ""
         raise ReplyError(
             f"expected the status 101, found {_show(head)}. {_REMEDIES.get(code, _REMEDY)}"
-            + (f" It says: {_show(body)}" if body.strip() and not body.lstrip().startswith(b"<") else "")
+            + (f" It says: {_show(said)}" if said else "")
         )
     accept = re.search(rb"\r\nsec-websocket-accept:[ \t]*([^\r\n]*?)[ \t]*\r\n", head, re.IGNORECASE)
     if accept is None or accept[1] != ACCEPT.encode():

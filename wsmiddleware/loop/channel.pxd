@@ -7,7 +7,7 @@ from wsmiddleware.loop.streams cimport Stream
 from wsmiddleware.protocol.connection cimport Connection
 from wsmiddleware.protocol.wire cimport OutBuffer
 
-cdef int _OPEN, READABLE, WRITABLE
+cdef int _OPEN, MAX_BATCH, READABLE, WRITABLE
 
 
 cdef class Channel(Member):
@@ -23,6 +23,7 @@ cdef class Channel(Member):
 
     cdef list _inbox
     cdef bint _paused
+    cdef int _taken
     cdef Py_ssize_t _receive_queue
 
     cdef bint _backlog
@@ -71,6 +72,8 @@ cdef class Channel(Member):
     @cython.final
     @cython.locals(buffer=ReadBuffer, size=Py_ssize_t)
     cdef _read(self)
+    cdef _give_way(self)
+    cdef _pause(self)
     @cython.final
     cdef int _resume(self) except -1
     cdef _control(self, event)
@@ -84,6 +87,7 @@ cdef class Channel(Member):
     cdef _decide(self, cause, error=*)
     cdef _fail(self, cause, reason)
     cdef _lose(self, error)
+    cdef _write_last(self)
     cdef _cannot_write(self, error)
     cdef _end(self)
     cdef _run_end_callbacks(self)

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple
 
 from gevent import GreenletExit
@@ -46,6 +47,9 @@ from wsmiddleware.protocol.wire import Payload
 log = logging.getLogger("wsmiddleware.session")
 
 _OPEN = int(State.OPEN)
+
+MAX_BATCH = 1024
+"""Messages that one session gets before others have their turn. So many small ones can come with one read."""
 
 
 class Settings(NamedTuple):
@@ -84,6 +88,7 @@ class Channel(Member):
         "_on_done",
         "_inbox",
         "_paused",
+        "_taken",
         "_receive_queue",
         "_backlog",
         "_send_queue",
@@ -122,12 +127,13 @@ class Channel(Member):
         self._receive_queue = settings.receive_queue
         self._inbox: list[str | bytes] = []  # short: a list costs an idle connection less than a deque
         self._paused = False
+        self._taken = 0  # messages since the last turn of ours began
 
         # What goes out.
         self._send_queue = settings.send_queue
         self._backlog = False
         self._owed_pong: bytes | None = None
-        self._senders: list[Waiter[None]] = []
+        self._senders: list[Waiter[None]] | None = None  # as long as there was none, like what follows
         self._ping_sent: tuple[bytes, float] | None = None
 
         # The end.
@@ -136,7 +142,7 @@ class Channel(Member):
         self._deadline: float | None = None
         self._idle_timeout = settings.idle_timeout or 0.0
         self._output_ended = False
-        self._end_callbacks: list[Callable[[], None]] = []
+        self._end_callbacks: list[Callable[[], None]] | None = None
 
         # Times, in seconds of the monotonic clock.
         self._began = self._last_in = self._last_out = self._last_message = now
@@ -211,6 +217,8 @@ class Channel(Member):
 
     def add_end_callback(self, callback: Callable[[], None]) -> None:
         """Have *callback* called at the end, before the endpoint is told; at once if it is over. From any thread."""
+        if self._end_callbacks is None:
+            self._end_callbacks = []
         self._end_callbacks.append(callback)
         if self.close_event is not None:
             self._run_end_callbacks()
@@ -219,6 +227,7 @@ class Channel(Member):
 
     def on_ready(self, readiness: int) -> None:
         """Read, parse, write and attend to the endpoint. In a runner."""
+        self._taken = 0
         try:
             if readiness & WRITABLE and self._backlog:
                 self.flush()
@@ -292,12 +301,18 @@ class Channel(Member):
 
     def next_message(self) -> str | bytes | None:
         """Return the next message, from the inbox or parsed just now; None if there is none. Answers control frames."""
+        if self.loop.closed:
+            return None
         if self._inbox:
             return self._inbox.pop(0)
+        if self._taken >= MAX_BATCH:
+            self._give_way()
+            return None
         while True:
             event = self._protocol.next_event()
             if isinstance(event, (str, bytes)):
                 self._last_message = self.loop.now
+                self._taken += 1
                 if self._protocol.state == _OPEN:
                     return event
             elif event is None:
@@ -318,9 +333,7 @@ class Channel(Member):
                 return
             else:
                 self._control(event)
-        self._protocol.keep_rest()
-        self._paused = True
-        self._set_interest()
+        self._pause()
 
     def endpoint_raised(self, error: BaseException) -> None:
         """The user's code has raised *error*: what follows from that, for all callbacks and functions."""
@@ -381,6 +394,16 @@ class Channel(Member):
                 return
             self.fill_inbox()
 
+    def _give_way(self) -> None:
+        """Go on in a later round."""
+        self._pause()
+        self.wake()
+
+    def _pause(self) -> None:
+        self._protocol.keep_rest()
+        self._paused = True
+        self._set_interest()
+
     def _resume(self) -> None:
         if self._paused:
             self._paused = False
@@ -430,17 +453,19 @@ class Channel(Member):
             if self._has_room() and not self._is_broken():
                 return
             waiter: Waiter[None] = Waiter(self.loop.hub)
+            if self._senders is None:
+                self._senders = []
             self._senders.append(waiter)
             try:
                 waiter.get()
             finally:
-                if waiter in self._senders:  # It has not been woken: somebody has stopped it, by a Timeout perhaps.
+                if self._senders and waiter in self._senders:  # Not woken: stopped by somebody, a Timeout perhaps.
                     self._senders.remove(waiter)
             self._expect_open()
 
     def _wake_senders(self) -> None:
-        senders, self._senders = self._senders, []
-        for sender in senders:
+        senders, self._senders = self._senders, None
+        for sender in senders or ():
             self.loop.hub.loop.run_callback(sender.switch, None)
 
     # The end
@@ -462,11 +487,20 @@ class Channel(Member):
 
     def _lose(self, error: BaseException | None) -> None:
         """The stream has ended, with a system's *error* or without."""
+        if error is None:
+            self._write_last()
         self._protocol.receive_eof()
         if self.close_event is None:
             self._decide(CloseCause.NETWORK_LOST, error or self._error)
             self._end()
         self._release()
+
+    def _write_last(self) -> None:
+        """Write what still goes: the client may have ended its own side only, and be reading."""
+        out = self._protocol.out
+        if out.size() and self.fd >= 0 and not self.loop.closed:
+            with suppress(OSError):
+                out.consume(self._stream.write(out))
 
     def _cannot_write(self, error: OSError) -> None:
         """The client is gone. What it sent before may say that it left the page: that is read first."""

@@ -53,14 +53,15 @@ class ConversationChannel(Channel):
         """Return the next message; waits for it.
 
         Raises TimeoutError after *timeout* seconds, ConnectionClosed when the session is over and all messages have
-        been received, and RuntimeError while another greenlet is in receive.
+        been received (in a forked child at once: the sessions are the parent's), and RuntimeError while another
+        greenlet is in receive.
         """
         message = self.next_message()
         if message is not None:
             return message
         deadline = None if timeout is None else monotonic() + timeout
         while True:
-            if self.close_event is not None:
+            if self.close_event is not None or self.loop.closed:
                 raise ConnectionClosed(self.close_event)
             left = None if deadline is None else deadline - monotonic()
             if left is not None and left <= 0:

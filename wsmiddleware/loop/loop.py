@@ -42,7 +42,7 @@ MAX_TURN = 0.001
 WORTH_A_ROUND = 2
 """Descriptors that were ready at once. Looking again costs a system call; when there was one, it rarely pays."""
 
-PATIENCE = 25e-6
+PATIENCE = 50e-6
 """Seconds. A client that answers at once is met sooner by looking again than by sleeping until the system wakes us."""
 
 PATIENCE_RETURNS = 256

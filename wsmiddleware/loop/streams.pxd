@@ -1,4 +1,4 @@
-from wsmiddleware.loop.system cimport ReadBuffer, write
+from wsmiddleware.loop.system cimport ReadBuffer, end_output, write
 from wsmiddleware.protocol.wire cimport OutBuffer
 
 

@@ -6,12 +6,11 @@ A stream never waits: ``read`` and ``write`` say at once what was possible. All 
 from __future__ import annotations
 
 import os
-import socket
 import ssl
 from contextlib import suppress
 from io import IOBase
 
-from wsmiddleware.loop.system import ReadBuffer, write
+from wsmiddleware.loop.system import ReadBuffer, end_output, write
 from wsmiddleware.protocol.wire import OutBuffer
 
 TLS_RECORD = 16 * 1024
@@ -71,7 +70,7 @@ class PlainStream(Stream):
         return False
 
     def end_output(self) -> None:
-        _send_fin(self.fd)
+        end_output(self.fd)
 
     def close(self) -> None:
         if self.fd >= 0:
@@ -139,7 +138,7 @@ class TLSStream(Stream):
                 # OpenSSL has looked for the peer's close_notify and has found data. It reads no more after that.
                 self._tls_is_over = True
         # SSLSocket.shutdown would forget the keys, and so read what the peer sends as it is.
-        _send_fin(self.fd)
+        end_output(self.fd)
 
     def close(self) -> None:
         if self.fd >= 0:
@@ -155,12 +154,3 @@ class TLSStream(Stream):
             return -1 if os.read(self.fd, TLS_RECORD) else 0
         except BlockingIOError:
             return -1
-
-
-def _send_fin(fd: int) -> None:
-    with suppress(OSError, ValueError):  # The peer may have gone, then there is nobody to tell; or fd is -1.
-        sock = socket.socket(fileno=fd)
-        try:
-            sock.shutdown(socket.SHUT_WR)
-        finally:
-            sock.detach()

@@ -7,6 +7,7 @@ cpdef run_in(context, Member member)
 cpdef double monotonic() noexcept
 cpdef unsigned long thread_ident() noexcept
 cpdef int weakref_count(object referred) noexcept
+cpdef end_output(int fd)
 cpdef Py_ssize_t write(int fd, OutBuffer data) except -1
 
 

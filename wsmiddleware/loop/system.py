@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import Context
 from time import monotonic
 from typing import Any
@@ -25,6 +27,7 @@ __all__ = [
     "WRITABLE",
     "EpollSet",
     "ReadBuffer",
+    "end_output",
     "monotonic",
     "run_in",
     "thread_ident",
@@ -132,6 +135,16 @@ class ReadBuffer:
         except BlockingIOError:
             return -1
         return len(self.data)
+
+
+def end_output(fd: int) -> None:
+    """Tell the peer of the socket *fd* that nothing more will be written (FIN). Raises nothing: it may have gone."""
+    with suppress(OSError, ValueError):
+        sock = socket.socket(fileno=fd)
+        try:
+            sock.shutdown(socket.SHUT_WR)
+        finally:
+            sock.detach()
 
 
 def write(fd: int, data: OutBuffer) -> int:

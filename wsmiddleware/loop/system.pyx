@@ -31,7 +31,9 @@ cdef extern from "sys/socket.h" nogil:
         iovec* msg_iov
         size_t msg_iovlen
     ssize_t sendmsg(int, const msghdr*, int)
+    int shutdown(int, int)
     int MSG_DONTWAIT
+    int SHUT_WR
 
 cdef extern from *:
     """
@@ -197,6 +199,10 @@ cdef class ReadBuffer:
             if errno != EINTR:
                 PyErr_SetFromErrno(OSError)
                 return -2
+
+
+cpdef end_output(int fd):
+    shutdown(fd, SHUT_WR)
 
 
 cpdef Py_ssize_t write(int fd, OutBuffer data) except -1:

@@ -85,6 +85,8 @@ class TrustedProxies:
     def _trusts(self, address: str) -> bool:
         if not address:
             return self._unix
+        if not self._networks:
+            return False
         parsed = _parse(address)
         return parsed is not None and any(parsed in network for network in self._networks)
 

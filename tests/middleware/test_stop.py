@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import gevent
+import gevent.event
 import pytest
 
-from tests.support.joined import Client, joining
+from tests.support.joined import Client
 from tests.support.program import run
 from tests.support.wire import frame
 from tests.support.wsgi import in_thread, wait_until
@@ -48,16 +48,10 @@ def recorder() -> type[Recorder]:
 
 @pytest.fixture
 def app(recorder) -> WebSocketMiddleware:
-    app = WebSocketMiddleware(legacy, close_timeout=0.2)
+    app = WebSocketMiddleware(legacy)
     app.register("/echo", echo)
     app.register("/recorder", recorder)
     return app
-
-
-@pytest.fixture
-def join(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Client]]:
-    with joining(monkeypatch) as join:
-        yield join
 
 
 def assert_echoes(client: Client) -> None:
@@ -139,11 +133,13 @@ class TestStop:
         gevent.spawn(app.stop)
         assert answer_close(client) == GOING_AWAY
 
-    def test_gives_up_on_a_silent_client(self, app, recorder, join):
+    def test_gives_up_on_a_silent_client(self, recorder, join):
+        app = WebSocketMiddleware(legacy, close_timeout=0.2)
+        app.register("/recorder", recorder)
         client = join("/recorder").upgrade(app)
         began = time.monotonic()
         app.stop()
-        assert 0.1 < time.monotonic() - began < 2  # close_timeout is 0.2
+        assert 0.1 < time.monotonic() - began < 5  # drain_timeout is 10
         assert client.receive_to_the_end() == GOING_AWAY
         assert [(event.cause, event.clean) for event in recorder.events] == [(CloseCause.SERVER_SHUTDOWN, False)]
 
@@ -154,13 +150,13 @@ class TestStop:
         join("/").upgrade(app)
         began = time.monotonic()
         app.stop(timeout=None if limit else 0.05)
-        assert 0.03 < time.monotonic() - began < 2
+        assert 0.03 < time.monotonic() - began < 5
 
     def test_is_quick_when_there_are_no_sessions(self, app):
         began = time.monotonic()
         app.stop()
         app.stop()
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 5
 
     def test_may_use_another_code(self, app, join):
         client = join("/echo").upgrade(app)
@@ -184,27 +180,31 @@ class TestStop:
         assert [record.levelno for record in caplog.records] == [logging.WARNING]
 
     def test_refuses_who_was_waiting_for_authorization(self, app, join):
-        answers = []
-        app.register("/slow", echo, authorize=lambda environ: gevent.sleep(0.05))
+        asked, go_on = gevent.event.Event(), gevent.event.Event()
+        app.register("/slow", echo, authorize=lambda environ: asked.set() or (go_on.wait() and None))
         client = join("/slow")
-        asking = gevent.spawn(lambda: answers.append(client.ask(app).status))
-        gevent.sleep(0.01)
+        asking = gevent.spawn(client.ask, app)
+        asked.wait()
         app.stop()
+        go_on.set()
         asking.get(timeout=5)
-        assert answers == ["503 SERVICE UNAVAILABLE"]
+        assert client.status == "503 SERVICE UNAVAILABLE"
 
     def test_ends_at_once_what_begins_at_the_same_moment(self, app, join):
         @app.route("/slow")
         class Slow(Endpoint):
             def __init__(self):
-                gevent.sleep(0.05)
+                asked.set()
+                go_on.wait()
 
+        asked, go_on = gevent.event.Event(), gevent.event.Event()
         client = join("/slow")
         asking = gevent.spawn(client.ask, app)
-        gevent.sleep(0.01)
+        asked.wait()
         app.stop(1012)
+        go_on.set()
         asking.get(timeout=5)
-        assert client.receive_to_the_end() == frame(0x8, (1012).to_bytes(2, "big"))
+        assert answer_close(client) == frame(0x8, (1012).to_bytes(2, "big"))
 
     def test_lets_other_requests_pass(self, app, join):
         app.stop()
@@ -226,7 +226,7 @@ class TestStop:
             assert (stopped.get(timeout=5) if begin is gevent.spawn else stopped()) is None
             began = time.monotonic()
             app.stop()
-            assert time.monotonic() - began < 1
+            assert time.monotonic() - began < 5
 
     def test_from_within_an_endpoint_does_not_wait_for_ever(self, join):
         app = WebSocketMiddleware(legacy, close_timeout=0.1)
@@ -243,7 +243,7 @@ class TestStop:
         client.send(0x1, b"quit")
         assert answer_close(client) == GOING_AWAY
         wait_until(lambda: durations)
-        assert durations[0] < 2
+        assert durations[0] < 5
 
 
 FORKING = """

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
 
 import pytest
 from werkzeug.exceptions import Unauthorized
 from werkzeug.wrappers import Response
 
-from tests.support.joined import Client, Legacy, joining, said, say_hello
+from tests.support.joined import said, say_hello
 from tests.support.wire import frame
 from wsmiddleware import ConnectionUnavailable, Endpoint, WebSocketMiddleware
 
@@ -20,22 +19,6 @@ def say_place(session):
 
 def say_room(session, room):
     session.send(room)
-
-
-@pytest.fixture
-def legacy() -> Legacy:
-    return Legacy()
-
-
-@pytest.fixture
-def app(legacy: Legacy) -> WebSocketMiddleware:
-    return WebSocketMiddleware(legacy)
-
-
-@pytest.fixture
-def join(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Client]]:
-    with joining(monkeypatch) as join:
-        yield join
 
 
 class TestRefusing:

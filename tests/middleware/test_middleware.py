@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from io import BytesIO
 from typing import Any
@@ -12,7 +11,7 @@ import gevent
 import pytest
 from werkzeug.exceptions import Unauthorized
 
-from tests.support.joined import RETURNED, Client, JoinedTakeover, Legacy, joining, said, say_hello
+from tests.support.joined import RETURNED, JoinedTakeover, said, say_hello
 from tests.support.wire import frame
 from wsmiddleware import Endpoint, WebSocketMiddleware
 
@@ -23,22 +22,6 @@ def say_place(session):
 
 def say_params(session, **params):
     session.send(repr(params))
-
-
-@pytest.fixture
-def legacy() -> Legacy:
-    return Legacy()
-
-
-@pytest.fixture
-def app(legacy: Legacy) -> WebSocketMiddleware:
-    return WebSocketMiddleware(legacy)
-
-
-@pytest.fixture
-def join(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Client]]:
-    with joining(monkeypatch) as join:
-        yield join
 
 
 class CountingDict(dict):

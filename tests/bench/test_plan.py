@@ -1,0 +1,28 @@
+"""A plan refuses numbers that make no sense, and says which."""
+
+from __future__ import annotations
+
+import pytest
+
+from wsmiddleware.bench import Mode, Plan
+
+URL = "ws://localhost/"
+
+
+@pytest.mark.parametrize("name", ["connections", "in_flight", "size"])
+def test_expects_one_or_more(name):
+    with pytest.raises(ValueError, match=f"^expected {name} to be 1 or more, found 0$"):
+        Plan(URL, **{name: 0})
+
+
+@pytest.mark.parametrize("name", ["seconds", "patience"])
+@pytest.mark.parametrize("value", [0.0, -1.0, float("inf"), float("nan")])
+def test_expects_a_time(name, value):
+    with pytest.raises(ValueError, match=f"^expected {name} to be more than 0"):
+        Plan(URL, **{name: value})
+
+
+@pytest.mark.parametrize("mode", [Mode.IDLE, Mode.CHURN])
+def test_expects_handshakes_where_nothing_else_happens(mode):
+    with pytest.raises(ValueError, match=f"^expected the mode echo or fanout .*, found {mode.value}$"):
+        Plan(URL, mode, raw=True)
