@@ -34,15 +34,20 @@ _shared: dict[Any, Any] = {}
 
 def pack(environ: Mapping[str, Any], **changes: str) -> PackedEnviron:
     """Return *environ* with *changes* in it, without what belongs to the server's connection. From any thread."""
-    kept = {name: value for name, value in environ.items() if name not in OF_THE_CONNECTION}
-    kept.update(changes)
     if len(_shared) > MAX_SHARED:
         _shared.clear()
-    packed: list[Any] = [_share(tuple(kept))]
-    for name, value in kept.items():
+    share = _shared.setdefault
+    names: list[str] = []
+    packed: list[Any] = [()]
+    for name, value in {**environ, **changes}.items():
+        if name in OF_THE_CONNECTION:
+            continue
         if type(value) is str and name not in OF_ONE_CLIENT and len(value) <= MAX_SHARED_LENGTH:
-            value = _share(value)
+            value = share(value, value)
+        names.append(name)
         packed.append(value)
+    of_all = tuple(names)
+    packed[0] = share(of_all, of_all)
     return tuple(packed)
 
 
@@ -52,6 +57,3 @@ def unpack(packed: PackedEnviron) -> Environ:
     environ["wsgi.input"] = BytesIO()
     return environ
 
-
-def _share(value: Any) -> Any:
-    return _shared.setdefault(value, value)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
@@ -25,6 +25,9 @@ from werkzeug.routing import BaseConverter, Map, MapAdapter, Rule
 T = TypeVar("T")
 
 _EXTENSION = re.compile(r"\*(\.[\w.-]+)")
+
+MAX_REMEMBERED = 300
+"""Characters of a path that is worth remembering: many clients come by the same few."""
 
 _NONE: Mapping[str, object] = MappingProxyType({})
 """No parameters, for all of the many sessions that have none."""
@@ -79,16 +82,18 @@ class Routes(Generic[T]):
         script: str = environ.get("SCRIPT_NAME", "")
         # The characters of an environ stand for bytes (PEP 3333).
         text = path.encode("latin-1", "replace").decode("utf-8", "replace")
-        try:
-            pattern, params = table.rules.match(_ROOT + text)
-        except (NotFound, ValueError):  # ValueError: a number of too many digits, in werkzeug before 3.1.9.
+        if len(text) <= MAX_REMEMBERED:
+            found = table.remembered(text)
+        else:
+            found = table.match(text)
+        if found is None:
             return None
+        pattern, params = found
         if pattern.endswith("/*"):
             # By counting slashes, since decoding may have changed the length of all else.
             mounted_at = "/".join(path.split("/")[: pattern.count("/")])
             script, path = script + mounted_at, path[len(mounted_at) :]
-        shown = {name: value for name, value in params.items() if name != _REST}
-        return Match(table.targets[pattern], shown or _NONE, script, path)
+        return Match(table.targets[pattern], dict(params) if params else _NONE, script, path)
 
 
 class _Table(Generic[T]):
@@ -96,6 +101,15 @@ class _Table(Generic[T]):
 
     def __init__(self, targets: dict[str, T]) -> None:
         self.targets = targets  # by pattern
+        self.remembered = lru_cache(maxsize=100)(self.match)
+
+    def match(self, path: str) -> tuple[str, dict[str, object]] | None:
+        """Return the pattern that *path* matches, and its parameters; None if there is none."""
+        try:
+            pattern, params = self.rules.match(_ROOT + path)
+        except (NotFound, ValueError):  # ValueError: a number of too many digits, in werkzeug before 3.1.9.
+            return None
+        return pattern, {name: value for name, value in params.items() if name != _REST}
 
     @cached_property
     def rules(self) -> MapAdapter:

@@ -184,10 +184,16 @@ def _refuse(status: str, text: str, *headers: tuple[str, str]) -> Refused:
     return Refused(status, [*content, *headers], body)
 
 
+def _strip(element: str) -> str:
+    return element.strip(" \t")
+
+
 def _list(environ: Mapping[str, Any], field: str) -> list[str]:
     """Return the elements of a field. Empty ones are none (RFC 9110 section 5.6.1.2)."""
-    elements = (element.strip(" \t") for element in environ.get(field, "").split(","))
-    return [element for element in elements if element]
+    value: str = environ.get(field, "")
+    if not value:
+        return []
+    return [element for element in map(_strip, value.split(",")) if element]
 
 
 def _tokens(environ: Mapping[str, Any], field: str) -> list[str]:

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Literal, NamedTuple
+
+MAX_REMEMBERED = 300
+"""Characters of an origin: a host's name has 253 at most."""
 
 _DEFAULT_PORTS: dict[str | None, int] = {"http": 80, "https": 443}
 
@@ -49,12 +53,12 @@ class Origins:
         """
         if origin is None or self._any:
             return True
-        found = _Place.parse(origin)
+        found = _parse(origin)
         if found is None or found.scheme is None:
             return False
         if self.named is not None:
             return any(rule.covers(found) for rule in self._rules)
-        own = _Place.parse(host)
+        own = _parse(host)
         return own is not None and own.covers(found)
 
 
@@ -80,6 +84,14 @@ class _Place(NamedTuple):
             and self.host == origin.host
             and (self.port or default_port) == (origin.port or default_port)
         )
+
+
+_remembered = lru_cache(maxsize=100)(_Place.parse)
+
+
+def _parse(text: str) -> _Place | None:
+    # Most requests name the same few. What is longer than any host's name may be is not remembered.
+    return _remembered(text) if len(text) <= MAX_REMEMBERED else _Place.parse(text)
 
 
 def _parse_entry(entry: str) -> _Place:
