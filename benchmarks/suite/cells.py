@@ -75,25 +75,43 @@ KB, MB = 1024, 1024 * 1024
 
 _BINARY = "100 connections, 1 in flight, 1 KB, binary"
 
+
+def _aims(servlet: str, blocking: str) -> Mapping[str, str]:
+    return {"servlet": servlet, "blocking": blocking}
+
+
+_EVERY_PEER = _aims("every peer", "every peer")
+
 CELLS = (
-    Cell(Kind.ECHO, "1 connection, 1 in flight, 32 B", 1),
-    Cell(Kind.ECHO, "100 connections, 1 in flight, 32 B", 100),
-    Cell(Kind.ECHO, "100 connections, 16 in flight, 32 B", 100, 16),
-    Cell(Kind.ECHO, "100 connections, 1 in flight, 1 KB", 100, size=KB),
-    Cell(Kind.ECHO, "20 connections, 1 in flight, 64 KB", 20, size=64 * KB),
-    Cell(Kind.ECHO, "8 connections, 1 in flight, 4 MB", 8, size=4 * MB),
+    Cell(Kind.ECHO, "1 connection, 1 in flight, 32 B", 1, aims=_aims("0.95", "0.90")),
+    Cell(Kind.ECHO, "100 connections, 1 in flight, 32 B", 100, aims=_aims("0.95", "0.75")),
+    Cell(Kind.ECHO, "100 connections, 16 in flight, 32 B", 100, 16, aims=_aims("0.95", "0.75")),
+    Cell(Kind.ECHO, "100 connections, 1 in flight, 1 KB", 100, size=KB, aims=_aims("1.10", "0.90")),
+    Cell(Kind.ECHO, "20 connections, 1 in flight, 64 KB", 20, size=64 * KB, aims=_aims("1.00", "0.90")),
+    Cell(Kind.ECHO, "8 connections, 1 in flight, 4 MB", 8, size=4 * MB, aims=_EVERY_PEER),
     Cell(Kind.TEXT, _BINARY, 100, size=KB),
     Cell(Kind.TEXT, "100 connections, 1 in flight, 1 KB, text", 100, size=KB, text=True, against=_BINARY),
-    Cell(Kind.TLS, "100 connections, 1 in flight, 32 B, TLS", 100),
+    Cell(Kind.TLS, "100 connections, 1 in flight, 32 B, TLS", 100, aims=_EVERY_PEER),
     Cell(Kind.FANOUT, "1,000 connections, one message at a time, 64 B", 1000, size=64),
     Cell(Kind.FANOUT, "1,000 connections, bursts of 16, 64 B", 1000, 16, size=64),
-    Cell(Kind.IDLE, "5,000 connections", 5000),
-    Cell(Kind.IDLE, "5,000 connections, with the headers of Chromium", 5000, headers=CHROMIUM),
-    Cell(Kind.CHURN, "50 at a time: connect, one echo, close", 50),
+    Cell(Kind.IDLE, "5,000 connections", 5000, aims=_aims("2 KB", "10 KB")),
+    Cell(
+        Kind.IDLE,
+        "5,000 connections, with the headers of Chromium",
+        5000,
+        headers=CHROMIUM,
+        aims=_aims("5 KB", "10 KB"),
+    ),
+    Cell(
+        Kind.CHURN,
+        "50 at a time: connect, one echo, close",
+        50,
+        aims=_aims("1.4 times gevent-websocket", "1.4 times gevent-websocket"),
+    ),
 )
 
 QUICK_CONNECTIONS = 100
 """The most that --quick opens."""
 
-HTTP_AIMS: Mapping[str, str] = {}
+HTTP_AIMS: Mapping[str, str] = {"Flask": "1.01"}
 """What plain requests should come to, by the names in ``plain_http``."""
