@@ -34,6 +34,8 @@ def wait_for_the_end():
 FORKING_ENDPOINTS = (
     BEGIN
     + """
+PARENT = os.getpid()
+
 def fork(session, message):
     child = gevent.os.fork()
     if child:
@@ -46,15 +48,21 @@ def fork(session, message):
     logging.disable()
     ACT
 
+def complain_in_a_child():
+    if os.getpid() != PARENT:
+        os.write(1, b"a child has got a message\\n")
+
 @app.route("/function")
 def function(session):
     for message in session:
+        complain_in_a_child()
         if message != "no more":
             fork(session, message)
 
 @app.route("/class")
 class Class(Endpoint):
     def on_message(self, session, message):
+        complain_in_a_child()
         if message != "no more":
             fork(session, message)
 
@@ -124,6 +132,7 @@ def talk(port: int, path: str) -> Talk:
     "act",
     [
         pytest.param("os._exit(0)", id="ends"),
+        pytest.param("pass", id="goes on"),
         pytest.param("sys.exit()", id="ends in an orderly way"),
         pytest.param("session.send('said the child'); session.ping(); session.close(4000)", id="uses the session"),
         pytest.param("app.stop(timeout=0.05)", id="stops the middleware"),

@@ -9,7 +9,7 @@ from time import monotonic
 import gevent
 import pytest
 
-from tests.support.loop import NO_CODE, SMALL, Recorder, Served, both_pollers
+from tests.support.loop import NO_CODE, SMALL, Recorder, Served, both_pollers, packets
 from tests.support.wire import client_frame, frame
 from tests.support.wsgi import in_thread, wait_until
 from wsmiddleware.loop.channel import Settings
@@ -399,3 +399,13 @@ def test_an_error_in_a_hubs_callback_is_logged_and_harms_nobody(serve, style, ca
     assert ("second",) in recorder.calls
     assert [record.levelname for record in caplog.records] == ["ERROR"]
     assert "error in a callback at the end of a session" in caplog.text
+
+
+def test_what_has_been_sent_before_the_client_ended_its_side_is_written(serve):
+    recorder = Recorder()
+    served = serve(recorder, connect=packets)
+    wait_until(lambda: recorder.calls)
+    served.peer.end_output()
+    served.channel.loop.schedule(served.channel)  # Somebody has asked for a turn, so the end is read before the flush.
+    served.session.send("last")
+    assert served.peer.raw_rest() == frame(0x1, b"last")

@@ -13,7 +13,7 @@ from greenlet import getcurrent, greenlet
 
 from tests.support.loop import Peer, Recorder, Service, both_pollers, echo
 from tests.support.wsgi import wait_until
-from wsmiddleware.loop.channel import Settings
+from wsmiddleware.loop.channel import MAX_BATCH, Settings
 from wsmiddleware.protocol.close import CloseCause
 from wsmiddleware.session import Session
 
@@ -73,6 +73,19 @@ class TestRunners:
 
 
 class TestFairness:
+    @both_pollers
+    def test_many_messages_that_came_at_once_give_way_to_others(self, serve: Service, style: Any) -> None:
+        recorder = Recorder()
+        served = serve(style(recorder))
+        wait_until(lambda: recorder.calls)
+        count = 6 * MAX_BATCH
+        served.peer.write(served.peer.frames("x") * count)  # At once: all of it is there before it is read.
+        seen = set()
+        while len(recorder.messages) < count:
+            gevent.sleep(0)
+            seen.add(len(recorder.messages))
+        assert len(seen - {0, count}) >= 2
+
     @both_pollers
     def test_other_greenlets_and_timers_go_on_in_a_flood(self, serve: Service, style: Any) -> None:
         count = 0

@@ -142,6 +142,48 @@ class TestUnmask:
         assert (unmasked, data) == (b"Hello", MASK + wire("7f 9f 4d 51 58"))
 
 
+def payload_of(build, data: bytes, *, mask: bytes = MASK, sizes: tuple[int, ...] = ()) -> bytes:
+    """Return what comes of *data* when it arrives in parts of the given *sizes*, and then the rest."""
+    masked = xor(data, mask, 0) if mask else data
+    partial = build.PartialPayload(len(data), mask)
+    start = 0
+    for size in (*sizes, len(data)):
+        stop = min(start + size, len(data))
+        assert partial.add(masked, start, stop) == stop - start
+        assert partial.last(stop - start) == data[start:stop]
+        start = stop
+        assert partial.missing == len(data) - stop
+    return partial.take()
+
+
+@every_build
+class TestPartialPayload:
+    @given(data=st.binary(min_size=1, max_size=70), mask=st.just(b"") | masks, sizes=st.lists(st.integers(0, 20)))
+    def test_is_what_came_in_parts(self, build, data, mask, sizes):
+        assert payload_of(build, data, mask=mask, sizes=tuple(sizes)) == data
+
+    def test_takes_no_more_than_belongs_to_it(self, build):
+        partial = build.PartialPayload(3, b"")
+        assert partial.add(b"abcdef", 1, 6) == 3
+        assert (partial.missing, partial.take()) == (0, b"bcd")
+
+    def test_of_many_megabytes_grows_as_it_comes(self, build):
+        data = bytes(range(256)) * (17 * 4096)
+        assert payload_of(build, data, sizes=(1, 16 * 1024 * 1024, 5)) == data
+
+    def test_leaves_a_message_alone_as_long_as_somebody_holds_it(self, build):
+        messages = [payload_of(build, bytes([number]) * 200_000) for number in range(40)]
+        assert messages == [bytes([number]) * 200_000 for number in range(40)]
+
+    def test_is_like_new_when_it_was_another_message_before(self, build):
+        for number in range(40):
+            length = 200_000 + number % 3 * 50_000
+            message = payload_of(build, bytes([number]) * length)
+            assert message == bytes([number]) * length
+            assert hash(message) == hash(bytes(bytearray(message)))
+            assert message + b"." == bytes([number]) * length + b"."
+
+
 @pytest.fixture(params=BUILDS, ids=["python", "c"][: len(BUILDS)])
 def out(request):
     """An empty OutBuffer."""
@@ -149,6 +191,25 @@ def out(request):
 
 
 class TestOutBuffer:
+    def test_goes_out_in_order_when_large_payloads_are_between(self, out):
+        large = [bytes([number]) * 20_000 for number in range(3)]
+        expected = b""
+        for payload in large:
+            out.append_frame(BINARY, payload)
+            expected += frame(BINARY, payload)
+            assert out.size() == len(expected)
+            out.consume(2_000)
+            expected = expected[2_000:]
+            assert out.size() == len(expected)
+        out.append_frame(TEXT, b"last")
+        assert out == expected + frame(TEXT, b"last")
+
+    @pytest.mark.parametrize("written", [1, 4, 5, 19_999, 20_004])
+    def test_keeps_the_rest_of_a_large_payload(self, out, written):
+        out.append_frame(BINARY, b"*" * 20_000)
+        out.consume(written)
+        assert out == frame(BINARY, b"*" * 20_000)[written:]
+
     @pytest.mark.parametrize("length", [0, 1, 125, 126, 127, 65535, 65536, 70_000])
     @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
     def test_appends_whole_frames(self, out, kind, length):

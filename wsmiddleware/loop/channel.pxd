@@ -7,7 +7,7 @@ from wsmiddleware.loop.streams cimport Stream
 from wsmiddleware.protocol.connection cimport Connection
 from wsmiddleware.protocol.wire cimport OutBuffer
 
-cdef int _OPEN, MAX_BATCH, READABLE, WRITABLE
+cdef int _OPEN, _MAX_BATCH, READABLE, WRITABLE
 
 
 cdef class Channel(Member):

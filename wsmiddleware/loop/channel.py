@@ -46,10 +46,11 @@ from wsmiddleware.protocol.wire import Payload
 
 log = logging.getLogger("wsmiddleware.session")
 
-_OPEN = int(State.OPEN)
-
 MAX_BATCH = 1024
 """Messages that one session gets before others have their turn. So many small ones can come with one read."""
+
+_OPEN = int(State.OPEN)
+_MAX_BATCH = MAX_BATCH
 
 
 class Settings(NamedTuple):
@@ -305,7 +306,7 @@ class Channel(Member):
             return None
         if self._inbox:
             return self._inbox.pop(0)
-        if self._taken >= MAX_BATCH:
+        if self._taken >= _MAX_BATCH:
             self._give_way()
             return None
         while True:

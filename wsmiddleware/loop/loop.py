@@ -270,6 +270,10 @@ class Loop:
     def _look_again(self, before: int) -> int:
         """Return how many descriptors are ready, after a look that found *before*. May take PATIENCE, if that pays."""
         poller = self._poller
+        if self._ready:  # There is something to do anyway.
+            count = poller.poll()
+            self.now = monotonic()
+            return count
         if not self._patience:
             self._impatient_turns += 1
             if self._impatient_turns < PATIENCE_RETURNS:
