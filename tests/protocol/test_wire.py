@@ -136,6 +136,21 @@ class TestUnmask:
         data = bytes(i * 7 & 0xFF for i in range(66_000))
         assert build.unmask(MASK + data, 0, 4, 66_004) == xor(data, MASK, 0)
 
+    @pytest.mark.parametrize("length", [500, 600, 5_000, 100_000])
+    def test_leaves_earlier_payloads_alone_as_long_as_somebody_holds_them(self, build, length):
+        expected = [bytes([number]) * (length + number) for number in range(40)]
+        payloads = [build.unmask(MASK + xor(data, MASK, 0), 0, 4, 4 + len(data)) for data in expected]
+        assert payloads == expected
+
+    @pytest.mark.parametrize("length", [500, 600, 5_000, 100_000])
+    def test_is_like_new_in_the_memory_of_an_earlier_one(self, build, length):
+        for number in range(40):
+            data = bytes([number]) * (length + number % 5)
+            payload = build.unmask(MASK + xor(data, MASK, 0), 0, 4, 4 + len(data))
+            assert payload == data
+            assert hash(payload) == hash(bytes(bytearray(data)))
+            del payload
+
     def test_leaves_the_data_alone(self, build):
         data = MASK + wire("7f 9f 4d 51 58")
         unmasked = build.unmask(data, 0, 4, 9)

@@ -46,9 +46,10 @@ cdef class Connection:
     cdef int _expect_open(self) except -1
 
     @cython.locals(
-        data=bytes, position=Py_ssize_t, first=int, length=Py_ssize_t, start=Py_ssize_t, payload=bytes,
+        data=bytes, position=Py_ssize_t, first=int, length=Py_ssize_t, mask_at=Py_ssize_t, start=Py_ssize_t,
+        payload=bytes,
     )
-    cdef _small_message(self)
+    cdef _whole_message(self)
     @cython.locals(
         data=bytes, position=Py_ssize_t, end=Py_ssize_t, first=int, second=int, opcode=int, length=Py_ssize_t,
         size=Py_ssize_t, mask_at=Py_ssize_t, payload=bytes, final=bint,

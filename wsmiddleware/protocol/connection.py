@@ -199,7 +199,7 @@ class Connection:
             self.keep_rest()
             return None
         if self._opcode == CONTINUATION and self._new_mask is None:
-            message = self._small_message()
+            message = self._whole_message()
             if message is not None:
                 return message
         try:
@@ -282,8 +282,8 @@ class Connection:
 
     # Parsing
 
-    def _small_message(self) -> bytes | str | None:
-        """Return the next message if it is in one small masked frame that has come whole, which is what most are.
+    def _whole_message(self) -> bytes | str | None:
+        """Return the next message if it is in one masked frame that has come whole, which is what most are.
 
         Nothing else is decided here: for all other bytes, right and wrong, None is returned and _parse is asked. It
         would say the same of these, in twice the time.
@@ -294,10 +294,16 @@ class Connection:
         if self._end - position < 6 or (first != FIN | BINARY and first != FIN | TEXT):
             return None
         length = data[position + 1] - MASKED
-        start = position + 6
-        if length < 0 or length > MAX_CONTROL or length > self._max_message_size or length > self._end - start:
+        mask_at = position + 2
+        if length > MAX_CONTROL:
+            length = data[position + 2] << 8 | data[position + 3] if length == 126 else 0
+            mask_at += 2
+            if length <= MAX_CONTROL:
+                return None
+        start = mask_at + 4
+        if length < 0 or length > self._max_message_size or length > self._end - start:
             return None
-        payload = unmask(data, position + 2, start, start + length)
+        payload = unmask(data, mask_at, start, start + length)
         if first == FIN | TEXT:
             try:
                 text = payload.decode()

@@ -4,7 +4,7 @@ cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_CLEAR, Py_INCREF, Py_XDECREF
+from cpython.ref cimport Py_CLEAR, Py_DECREF, Py_INCREF, Py_XDECREF
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memmove
@@ -65,15 +65,6 @@ def apply_mask(data, bytes mask, Py_ssize_t offset=0):
     return result
 
 
-cpdef bytes unmask(bytes data, Py_ssize_t mask_at, Py_ssize_t start, Py_ssize_t stop):
-    cdef bytes result = PyBytes_FromStringAndSize(NULL, stop - start)
-    cdef const char* source = PyBytes_AS_STRING(data)
-    cdef uint32_t key
-    memcpy(&key, source + mask_at, 4)
-    ws_xor(<uint8_t*>PyBytes_AS_STRING(result), <const uint8_t*>source + start, stop - start, key)
-    return result
-
-
 cdef extern from "Python.h":
     PyObject* new_bytes "PyBytes_FromStringAndSize" (const char* source, Py_ssize_t size) except NULL
     int _PyBytes_Resize(PyObject** payload, Py_ssize_t size) except -1
@@ -99,53 +90,78 @@ cdef extern from *:
     void ws_renew_bytes(PyObject* payload, Py_ssize_t size) noexcept
 
 
-cdef Py_ssize_t AT_ONCE = 16 * 1024 * 1024  # Bytes for which memory is taken before they have come.
-
-# The memory of large payloads that nobody holds any more is filled again. The system would have to clear new memory,
-# page by page: with messages of 4 MB that was a third of the time.
+# The memory of payloads that nobody holds any more is filled again. For large ones the system would have to clear new
+# memory, page by page: with messages of 4 MB that was a third of the time. For those of some kilobytes malloc takes as
+# long as all of the parsing.
 cdef enum:
     MAX_KEPT = 16
-cdef Py_ssize_t WORTH_KEEPING = 128 * 1024
-cdef Py_ssize_t MAX_KEPT_SIZE = 32 * 1024 * 1024
 cdef struct Kept:
     PyObject* payload
     Py_ssize_t capacity
-cdef Kept _kept[MAX_KEPT]
-cdef int _next_kept = 0
-cdef Py_ssize_t _kept_size = 0
+cdef struct Ring:
+    Kept kept[MAX_KEPT]
+    int next
+    Py_ssize_t size  # bytes, of all together
+cdef Ring _medium, _large
+cdef Py_ssize_t MEDIUM = 512
+cdef Py_ssize_t LARGE = 128 * 1024
+cdef Py_ssize_t MAX_RING_SIZE = 32 * 1024 * 1024
 
 
-cdef PyObject* _take_kept(Py_ssize_t length, Py_ssize_t* capacity) noexcept:
+cdef PyObject* _take_kept(Ring* ring, Py_ssize_t length, Py_ssize_t* capacity) noexcept:
     """Return a payload for *length* bytes that only we hold, and its *capacity*; NULL if there is none."""
-    global _kept_size
     cdef Kept* kept
     cdef PyObject* payload
-    cdef int i
-    for i in range(MAX_KEPT):
-        kept = &_kept[i]
+    cdef int i, at
+    for i in range(1, MAX_KEPT + 1):
+        at = (ring.next + MAX_KEPT - i) % MAX_KEPT  # The newest first: it is still in the processor's cache.
+        kept = &ring.kept[at]
         if kept.payload is not NULL and Py_REFCNT(kept.payload) == 1 and length <= kept.capacity <= 4 * length:
             payload = kept.payload
             capacity[0] = kept.capacity
             kept.payload = NULL
-            _kept_size -= kept.capacity
+            ring.size -= kept.capacity
+            if i == 1:
+                ring.next = at
             ws_renew_bytes(payload, length)
             return payload
     return NULL
 
 
-cdef void _keep(PyObject* payload, Py_ssize_t capacity) noexcept:
+cdef void _keep(Ring* ring, PyObject* payload, Py_ssize_t capacity) noexcept:
     """Hold *payload* too, in place of the one that has been held for the longest time."""
-    global _kept_size, _next_kept
-    cdef Kept* kept = &_kept[_next_kept]
+    cdef Kept* kept = &ring.kept[ring.next]
     if kept.payload is not NULL:
-        _kept_size -= kept.capacity
+        ring.size -= kept.capacity
         Py_CLEAR(kept.payload)
-    if _kept_size + capacity <= MAX_KEPT_SIZE:
+    if ring.size + capacity <= MAX_RING_SIZE:
         Py_INCREF(<object>payload)
         kept.payload = payload
         kept.capacity = capacity
-        _kept_size += capacity
-    _next_kept = (_next_kept + 1) % MAX_KEPT
+        ring.size += capacity
+    ring.next = (ring.next + 1) % MAX_KEPT
+
+
+cpdef bytes unmask(bytes data, Py_ssize_t mask_at, Py_ssize_t start, Py_ssize_t stop):
+    cdef Py_ssize_t length = stop - start
+    cdef const char* source = PyBytes_AS_STRING(data)
+    cdef PyObject* payload = NULL
+    cdef Py_ssize_t capacity = length
+    cdef uint32_t key
+    if MEDIUM <= length < LARGE:
+        payload = _take_kept(&_medium, length, &capacity)
+    if payload is NULL:
+        payload = new_bytes(NULL, length)
+    memcpy(&key, source + mask_at, 4)
+    ws_xor(<uint8_t*>PyBytes_AS_STRING(<object>payload), <const uint8_t*>source + start, length, key)
+    if MEDIUM <= length < LARGE:
+        _keep(&_medium, payload, capacity)
+    result = <bytes>payload
+    Py_DECREF(result)
+    return result
+
+
+cdef Py_ssize_t AT_ONCE = 16 * 1024 * 1024  # Bytes for which memory is taken before they have come.
 
 
 @cython.final
@@ -155,8 +171,8 @@ cdef class PartialPayload:
         self._masked = bool(mask)
         if mask:
             memcpy(self._mask, PyBytes_AS_STRING(mask), 4)
-        if length >= WORTH_KEEPING:
-            self._payload = _take_kept(length, &self._capacity)
+        if length >= LARGE:
+            self._payload = _take_kept(&_large, length, &self._capacity)
         if self._payload is NULL:
             self._capacity = min(length, AT_ONCE)
             self._payload = new_bytes(NULL, self._capacity)
@@ -184,8 +200,8 @@ cdef class PartialPayload:
         return PyBytes_AS_STRING(<object>self._payload)[self._filled - size : self._filled]
 
     cpdef bytes take(self):
-        if self._capacity >= WORTH_KEEPING:
-            _keep(self._payload, self._capacity)
+        if self._capacity >= LARGE:
+            _keep(&_large, self._payload, self._capacity)
         return <bytes>self._payload
 
 
@@ -246,7 +262,7 @@ cdef void _give_back(char* memory, Py_ssize_t capacity) noexcept:
         free(memory)
 
 
-cdef Py_ssize_t LARGE = 8 * 1024  # Bytes from which it is cheaper to keep a payload than to copy it.
+cdef Py_ssize_t WORTH_REFERRING = 8 * 1024  # Bytes from which it is cheaper to keep a payload than to copy it.
 
 
 @cython.final
@@ -336,7 +352,7 @@ cdef class OutBuffer:
                 PyBuffer_Release(&view)
             return 0
         length = PyBytes_GET_SIZE(payload)
-        if length < LARGE:
+        if length < WORTH_REFERRING:
             return self._append(opcode, PyBytes_AS_STRING(payload), length)
         self._append_header(opcode, length, 0)
         self._large = payload
