@@ -18,6 +18,7 @@ MODULES = (
     "wsmiddleware/loop/streams.py",
     "wsmiddleware/loop/poller.py",
     "wsmiddleware/loop/loop.py",
+    "wsmiddleware/loop/line.py",
     "wsmiddleware/loop/channel.py",
     "wsmiddleware/loop/callbacks.py",
     "wsmiddleware/loop/conversation.py",

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import gevent
 import pytest
 
 # The tests import each other from the root ("from tests.support ..."). It comes last: the packages are those installed,
@@ -13,6 +14,12 @@ sys.path.append(str(Path(__file__).parents[1]))
 
 CI_MAY_LACK: tuple[str, ...] = ()
 """What a CI machine may do without, as the whole reason that tests give for skipping."""
+
+
+@pytest.fixture(autouse=True)
+def _clock_of_the_hub() -> None:
+    # gevent counts from when its loop last ran: after a minute of tests without it, a timeout of 20 s is over at once.
+    gevent.get_hub().loop.update_now()
 
 
 @pytest.hookimpl(wrapper=True)

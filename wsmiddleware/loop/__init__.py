@@ -7,6 +7,7 @@
     timers.py        who is due when
     loop.py          Loop: turns, runners, and the way in for other threads
     loops.py         Loops: one for each hub
+    line.py          the stream of one connection on the loop, and what goes out on it
     channel.py       Channel: one connection on the loop, from its bytes to its end
     callbacks.py     a channel that calls an endpoint's methods (servlet style)
     conversation.py  a channel that a function talks over (blocking style)

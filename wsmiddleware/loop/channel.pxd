@@ -1,55 +1,40 @@
 cimport cython
 
 from wsmiddleware.loop.system cimport ReadBuffer, monotonic
-from wsmiddleware.loop.loop cimport Loop
-from wsmiddleware.loop.member cimport Member
-from wsmiddleware.loop.streams cimport Stream
+from wsmiddleware.loop.line cimport Line
 from wsmiddleware.protocol.connection cimport Connection
-from wsmiddleware.protocol.wire cimport OutBuffer
 
 cdef int _OPEN, _MAX_BATCH, READABLE, WRITABLE
 
 
-cdef class Channel(Member):
-    cdef readonly Loop loop
+cdef class Channel(Line):
     cdef readonly object settings
     cdef public object session
     cdef readonly object close_event
     cdef readonly object latency
 
-    cdef Stream _stream
     cdef Connection _protocol
     cdef object _on_done
 
     cdef list _inbox
-    cdef bint _paused
     cdef int _taken
     cdef Py_ssize_t _receive_queue
 
-    cdef bint _backlog
-    cdef Py_ssize_t _send_queue
     cdef object _owed_pong
-    cdef list _senders
     cdef object _ping_sent
 
     cdef object _cause
     cdef object _error
     cdef object _deadline
     cdef double _idle_timeout
-    cdef bint _output_ended
     cdef list _end_callbacks
 
     cdef double _began
     cdef double _last_in
-    cdef double _last_out
     cdef double _last_message
 
-    @cython.locals(out=OutBuffer, waiting=Py_ssize_t, written=Py_ssize_t)
-    cpdef flush(self)
     cpdef on_ready(self, int readiness)
 
-    @cython.final
-    cdef int _set_backlog(self, bint backlog) except -1
     cpdef start(self, bytes early)
     cpdef send_text(self, data)
     cpdef send_binary(self, data)
@@ -83,17 +68,11 @@ cdef class Channel(Member):
     @cython.final
     cdef bint _has_room(self)
     cdef _wait_for_room(self)
-    cdef _wake_senders(self)
     cdef _decide(self, cause, error=*)
     cdef _fail(self, cause, reason)
     cdef _lose(self, error)
-    cdef _write_last(self)
-    cdef _cannot_write(self, error)
     cdef _end(self)
     cdef _run_end_callbacks(self)
-    cdef _end_output(self)
     cdef _release(self)
-    @cython.final
-    cdef int _set_interest(self) except -1
     cdef _set_timer(self)
     cdef bint _is_idle(self, double now)

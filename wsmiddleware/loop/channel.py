@@ -7,8 +7,8 @@ What comes in:
 The inbox is bounded. When it is full, nothing more is parsed and the descriptor is not watched for reading, so that
 TCP tells the client to wait. Control frames are answered whenever they are met, whatever the endpoint does.
 
-What goes out: everything is appended to ``protocol.out`` and leaves by ``flush``, the only place that writes. What the
-system does not take at once is a backlog; the endpoint gets no further message until it is gone.
+What goes out: everything is appended to ``protocol.out`` and leaves by ``flush`` (of Line). What the system does not
+take at once is a backlog; the endpoint gets no further message until it is gone.
 
 The end has two steps. First the *session* ends: the close event is made, once, and told. Then the *transport* ends:
 what is still to be written goes out, then our end of the stream is closed, then what the client may still be sending
@@ -20,15 +20,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from contextlib import suppress
 from typing import NamedTuple
 
 from gevent import GreenletExit
-from gevent.hub import Waiter
 
 from wsmiddleware.exceptions import ConnectionClosed
+from wsmiddleware.loop.line import Line
 from wsmiddleware.loop.loop import Loop
-from wsmiddleware.loop.member import Member
 from wsmiddleware.loop.streams import Stream
 from wsmiddleware.loop.system import READABLE, WRITABLE, monotonic
 from wsmiddleware.protocol.close import (
@@ -72,47 +70,38 @@ class Settings(NamedTuple):
     """Seconds that the client has to answer a close, and then to end the connection."""
 
 
-class Channel(Member):
+class Channel(Line):
     """One connection. Subclasses give what comes in to an endpoint, by ``attend``.
 
     All methods are for the loop's thread only.
     """
 
     __slots__ = (
-        "loop",
         "settings",
         "session",
         "close_event",
         "latency",
-        "_stream",
         "_protocol",
         "_on_done",
         "_inbox",
-        "_paused",
         "_taken",
         "_receive_queue",
-        "_backlog",
-        "_send_queue",
         "_owed_pong",
-        "_senders",
         "_ping_sent",
         "_cause",
         "_error",
         "_deadline",
         "_idle_timeout",
-        "_output_ended",
         "_end_callbacks",
         "_began",
         "_last_in",
-        "_last_out",
         "_last_message",
     )
 
     def __init__(self, loop: Loop, stream: Stream, settings: Settings, on_done: Callable[[Channel], None]) -> None:
         """Own *stream* from now on. *on_done* is called last, when descriptor and endpoint are done."""
-        super().__init__(stream.fd)
-        now = monotonic()
-        self.loop = loop
+        self._protocol = Connection(max_message_size=settings.max_message_size)
+        super().__init__(loop, stream, self._protocol.out, settings.send_queue)
         self.settings = settings
         self.session: object = None
         """What the endpoint knows of this channel; set it before start."""
@@ -120,21 +109,15 @@ class Channel(Member):
         self.latency: float | None = None
         """Seconds that the last answered ping took."""
 
-        self._stream = stream
-        self._protocol = Connection(max_message_size=settings.max_message_size)
         self._on_done: Callable[[Channel], None] | None = on_done
 
         # What comes in.
         self._receive_queue = settings.receive_queue
         self._inbox: list[str | bytes] = []  # short: a list costs an idle connection less than a deque
-        self._paused = False
         self._taken = 0  # messages since the last turn of ours began
 
         # What goes out.
-        self._send_queue = settings.send_queue
-        self._backlog = False
         self._owed_pong: bytes | None = None
-        self._senders: list[Waiter[None]] | None = None  # as long as there was none, like what follows
         self._ping_sent: tuple[bytes, float] | None = None
 
         # The end.
@@ -142,11 +125,10 @@ class Channel(Member):
         self._error: BaseException | None = None
         self._deadline: float | None = None
         self._idle_timeout = settings.idle_timeout or 0.0
-        self._output_ended = False
-        self._end_callbacks: list[Callable[[], None]] | None = None
+        self._end_callbacks: list[Callable[[], None]] = []
 
         # Times, in seconds of the monotonic clock.
-        self._began = self._last_in = self._last_out = self._last_message = now
+        self._began = self._last_in = self._last_message = self._last_out
 
     def start(self, early: bytes) -> None:
         """Begin to serve; *early* is what came right behind the handshake's request."""
@@ -158,11 +140,6 @@ class Channel(Member):
         self.loop.schedule(self, READABLE if self._stream.has_buffered() else 0)
 
     # For the endpoint, by way of its session
-
-    @property
-    def buffered(self) -> int:
-        """Bytes that wait to be written."""
-        return self._protocol.out.size()
 
     def send_text(self, data: Payload) -> None:
         """Send a text message; waits while the send queue is full. Raises ConnectionClosed."""
@@ -182,9 +159,9 @@ class Channel(Member):
         """Send a whole frame, without waiting: a session whose queue is full is closed for being too slow."""
         if self._protocol.state != _OPEN:
             return
-        if self._protocol.out.size() >= self._send_queue:
+        if self._out.size() >= self._send_queue:
             self.flush()
-            if self._protocol.out.size() >= self._send_queue and not self._is_broken():
+            if self._out.size() >= self._send_queue and not self._is_broken():
                 self._fail(
                     CloseCause.SLOW_CONSUMER,
                     f"expected at most {self._send_queue} bytes waiting to be read, found {self.buffered}",
@@ -218,8 +195,6 @@ class Channel(Member):
 
     def add_end_callback(self, callback: Callable[[], None]) -> None:
         """Have *callback* called at the end, before the endpoint is told; at once if it is over. From any thread."""
-        if self._end_callbacks is None:
-            self._end_callbacks = []
         self._end_callbacks.append(callback)
         if self.close_event is not None:
             self._run_end_callbacks()
@@ -240,36 +215,12 @@ class Channel(Member):
             log.exception("unexpected error in the channel of descriptor %d: its connection is dropped", self.fd)
             self._lose(error)
 
-    def flush(self) -> None:
-        """Write as much as the system takes."""
-        out = self._protocol.out
-        waiting = out.size()
-        if waiting and self.fd >= 0 and not self.loop.closed:
-            try:
-                written = self._stream.write(out)
-            except OSError as error:
-                self._cannot_write(error)
-                return
-            if written:
-                out.consume(written)
-                waiting -= written
-                self._last_out = monotonic()
-            if waiting or self._backlog:
-                self._set_backlog(waiting > 0)
-        if self._senders and waiting < self._send_queue:
-            self._wake_senders()
-        if self.close_event is not None and not waiting:
-            self._end_output()
-
-    def _set_backlog(self, backlog: bool) -> None:
-        if self._backlog and not backlog:
-            if self._inbox or self._paused:
-                self.wake()  # Messages have waited for this.
-            if self._owed_pong is not None:
-                self._pong(self._owed_pong)
-                self.loop.flush_soon(self)
-        self._backlog = backlog
-        self._set_interest()
+    def drained(self) -> None:
+        if self._inbox or self._paused:
+            self.wake()  # Messages have waited for this.
+        if self._owed_pong is not None:
+            self._pong(self._owed_pong)
+            self.loop.flush_soon(self)
 
     def on_parked(self) -> None:
         """The endpoint blocks: what it has sent leaves now, and what came behind its message is looked through."""
@@ -444,7 +395,7 @@ class Channel(Member):
             self.loop.flush_soon(self)
 
     def _has_room(self) -> bool:
-        return self._protocol.state == _OPEN and self._protocol.out.size() < self._send_queue
+        return self._protocol.state == _OPEN and self._out.size() < self._send_queue
 
     def _wait_for_room(self) -> None:
         self._expect_open()
@@ -453,21 +404,8 @@ class Channel(Member):
             self._expect_open()
             if self._has_room() and not self._is_broken():
                 return
-            waiter: Waiter[None] = Waiter(self.loop.hub)
-            if self._senders is None:
-                self._senders = []
-            self._senders.append(waiter)
-            try:
-                waiter.get()
-            finally:
-                if self._senders and waiter in self._senders:  # Not woken: stopped by somebody, a Timeout perhaps.
-                    self._senders.remove(waiter)
+            self._wait_to_send()
             self._expect_open()
-
-    def _wake_senders(self) -> None:
-        senders, self._senders = self._senders, None
-        for sender in senders or ():
-            self.loop.hub.loop.run_callback(sender.switch, None)
 
     # The end
 
@@ -496,21 +434,14 @@ class Channel(Member):
             self._end()
         self._release()
 
-    def _write_last(self) -> None:
-        """Write what still goes: the client may have ended its own side only, and be reading."""
-        out = self._protocol.out
-        if out.size() and self.fd >= 0 and not self.loop.closed:
-            with suppress(OSError):
-                out.consume(self._stream.write(out))
-
-    def _cannot_write(self, error: OSError) -> None:
+    def cannot_write(self, error: OSError) -> None:
         """The client is gone. What it sent before may say that it left the page: that is read first."""
         if self._paused or self.close_event is not None:
             self._lose(error)
             return
         if self._cause is None:
             self._error = error  # in case that nothing says more
-        self._protocol.out.clear()
+        self._out.clear()
         self._backlog = False
         self.loop.schedule(self, READABLE)
 
@@ -534,6 +465,7 @@ class Channel(Member):
             now=now,
             error=self._error,
         )
+        self._ending = True
         self._deadline = now + self.settings.close_timeout
         self._set_timer()
         self._resume()
@@ -553,28 +485,13 @@ class Channel(Member):
             except Exception:
                 log.exception("error in a callback at the end of a session, ignored")
 
-    def _end_output(self) -> None:
-        if not self._output_ended and self.fd >= 0:
-            self._output_ended = True
-            self._stream.end_output()
-
     def _release(self) -> None:
-        """Give the descriptor back."""
         if self.fd >= 0:
-            self.loop.watch(self, 0)
-            self.loop.set_timer(self, None)
             self._deadline = None
-            self._end_output()  # Closing alone tells the client nothing while a forked child has the descriptor, too.
-            self._stream.close()
-            self.fd = -1
-            self._protocol.out.clear()
+            self._close_stream()
             self.done()
 
-    # Readiness and time
-
-    def _set_interest(self) -> None:
-        if self.fd >= 0:
-            self.loop.watch(self, (0 if self._paused else READABLE) | (WRITABLE if self._backlog else 0))
+    # Time
 
     def _set_timer(self) -> None:
         if self.fd >= 0:
