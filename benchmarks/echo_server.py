@@ -8,12 +8,9 @@ certificate and its key, all of it is over TLS.
 
 from __future__ import annotations
 
-import argparse
+from suite.serving import serve
 
-from flask import Flask
-from gevent.pywsgi import WSGIServer
-
-from wsmiddleware import Endpoint, Session, WebSocketMiddleware
+from wsmiddleware import Endpoint, Session
 
 LIMIT = 16 * 1024 * 1024
 """Bytes: the largest message that the benchmarks send is 4 MB."""
@@ -29,25 +26,8 @@ def echo(session: Session) -> None:
         session.send(message)
 
 
-def create_app() -> Flask:
-    app = Flask(__name__)
-    app.get("/")(lambda: "Hello\n")
-    sockets = WebSocketMiddleware(app.wsgi_app, max_message_size=LIMIT, send_queue=LIMIT, max_sessions=100_000)
-    sockets.register("/echo", Echo)
-    sockets.register("/echo/blocking", echo)
-    app.wsgi_app = sockets  # type: ignore[method-assign]
-    return app
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("port", type=int)
-    parser.add_argument("--certfile")
-    parser.add_argument("--keyfile")
-    options = vars(parser.parse_args())
-    address = ("127.0.0.1", options.pop("port"))
-    files = {name: file for name, file in options.items() if file is not None}
-    WSGIServer(address, create_app(), backlog=4096, log=None, **files).serve_forever()
+    serve(__doc__, Echo, echo, max_message_size=LIMIT, send_queue=LIMIT)
 
 
 if __name__ == "__main__":

@@ -8,12 +8,9 @@ function: the paths are those of the echo server.
 
 from __future__ import annotations
 
-import argparse
+from suite.serving import serve
 
-from flask import Flask
-from gevent.pywsgi import WSGIServer
-
-from wsmiddleware import Endpoint, Hub, Session, WebSocketMiddleware
+from wsmiddleware import Endpoint, Hub, Session
 
 hub = Hub(history=0)
 
@@ -32,21 +29,8 @@ def fan_out(session: Session) -> None:
         hub.publish("blocking", message)
 
 
-def create_app() -> Flask:
-    app = Flask(__name__)
-    app.get("/")(lambda: "Hello\n")
-    sockets = WebSocketMiddleware(app.wsgi_app, max_sessions=100_000)
-    sockets.register("/echo", FanOut)
-    sockets.register("/echo/blocking", fan_out)
-    app.wsgi_app = sockets  # type: ignore[method-assign]
-    return app
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("port", type=int)
-    port: int = parser.parse_args().port
-    WSGIServer(("127.0.0.1", port), create_app(), backlog=4096, log=None).serve_forever()
+    serve(__doc__, FanOut, fan_out)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
     cells.py      what is measured, and what it should come to
     servers.py    what is measured against what, and how it is started
+    serving.py    how our own servers are served
     measure.py    one cell, round by round
     plain_http.py plain requests through the middleware, in this process
     machine.py    this machine, and the builds and versions on it

@@ -173,8 +173,7 @@ class Channel(Line):
 
     def ping(self, data: bytes) -> None:
         """Send a ping; waits as send_text. Raises ValueError for more than 125 bytes, and ConnectionClosed."""
-        if not self._has_room():
-            self._wait_for_room()
+        self._wait_for_room()
         self._protocol.ping(data)
         self._ping_sent = (data, monotonic())
         self.loop.flush_soon(self)

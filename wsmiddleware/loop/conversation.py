@@ -56,20 +56,17 @@ class ConversationChannel(Channel):
         been received (in a forked child at once: the sessions are the parent's), and RuntimeError while another
         greenlet is in receive.
         """
-        message = self.next_message()
-        if message is not None:
-            return message
         deadline = None if timeout is None else monotonic() + timeout
         while True:
+            message = self.next_message()
+            if message is not None:
+                return message
             if self.close_event is not None or self.loop.closed:
                 raise ConnectionClosed(self.close_event)
             left = None if deadline is None else deadline - monotonic()
             if left is not None and left <= 0:
                 raise TimeoutError(f"expected a message within {timeout} seconds, found none")
             self._wait(left)
-            message = self.next_message()
-            if message is not None:
-                return message
 
     def endpoint_is_done(self) -> bool:
         return self._returned

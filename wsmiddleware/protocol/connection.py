@@ -304,15 +304,14 @@ class Connection:
         if length < 0 or length > self._max_message_size or length > self._end - start:
             return None
         payload = unmask(data, mask_at, start, start + length)
+        message: bytes | str = payload
         if first == FIN | TEXT:
             try:
-                text = payload.decode()
+                message = payload.decode()
             except UnicodeDecodeError:
                 return None
-            self._position = start + length
-            return text
         self._position = start + length
-        return payload
+        return message
 
     def _parse(self) -> Event | None:
         """Return the next event, None if bytes are missing for it. Raises PeerError."""

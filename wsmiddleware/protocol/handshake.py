@@ -25,7 +25,7 @@ _KEY = re.compile(r"[A-Za-z0-9+/]{22}==")
 
 _HTTP = re.compile(r"HTTP/1\.[1-9]")
 
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """RFC 9110 section 5.6.2."""
 
 _DRAFT_FIELDS = {
@@ -134,7 +134,7 @@ def shake_hands(
         )
 
     offered = _list(environ, "HTTP_SEC_WEBSOCKET_PROTOCOL")
-    if not all(map(_TOKEN.fullmatch, offered)):
+    if not all(map(TOKEN.fullmatch, offered)):
         return _refuse(
             "400 Bad Request",
             "Expected Sec-WebSocket-Protocol to be a list of names, found "
