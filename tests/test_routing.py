@@ -1,12 +1,15 @@
 """Which pattern a path leads to, and what is left of the path there."""
 
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wsmiddleware import routing
 from wsmiddleware.routing import Match, Routes, parameters
 
 
@@ -250,6 +253,23 @@ class TestAdding:
             done.set()
             thread.join()
         assert set(found) == {"/<path:x>"}
+
+    def test_has_werkzeug_compile_for_one_thread_at_a_time(self, monkeypatch):
+        inside, most_inside = [], []
+
+        class SlowRule(routing._Rule):
+            def compile(self):
+                inside.append(self)
+                time.sleep(0.005)
+                most_inside.append(len(inside))
+                super().compile()
+                inside.remove(self)
+
+        monkeypatch.setattr(routing, "_Rule", SlowRule)
+        with ThreadPoolExecutor(4) as pool:
+            for table in [routes() for _ in range(4)]:
+                pool.submit(table.add, "/a/<x>", "x")
+        assert most_inside == [1] * 4
 
 
 class TestParameters:

@@ -13,6 +13,7 @@ nothing is ever redirected.
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -38,6 +39,10 @@ so; and an empty path, and one that begins with two slashes, become paths like a
 
 _REST = "__rest"
 """The parameter in whose place the "*" stands. Nobody gets to see it."""
+
+_compiling = threading.Lock()
+"""werkzeug has Python parse code for each rule. Up to 3.11.7 and 3.12.1, threads that do so at once may find a
+SystemError in place of what they parsed (CPython's issue 106905)."""
 
 
 @dataclass(frozen=True)
@@ -131,14 +136,15 @@ def _compile(patterns: Iterable[str]) -> Map:
         redirect_defaults=False,
         converters={"_below": _BelowConverter, "_ending": _EndingConverter},
     )
-    for pattern in patterns:
-        try:
-            rules.add(_Rule(_translate(pattern), endpoint=pattern))
-        except Exception as error:  # werkzeug raises many kinds, and all mean the same.
-            raise ValueError(
-                'expected a URL pattern like "/chat", "/chat/<room>", "/page/<int:number>", "/chat/*" or "*.json", '
-                f"found {pattern!r}: {error}"
-            ) from error
+    with _compiling:
+        for pattern in patterns:
+            try:
+                rules.add(_Rule(_translate(pattern), endpoint=pattern))
+            except Exception as error:  # werkzeug raises many kinds, and all mean the same.
+                raise ValueError(
+                    'expected a URL pattern like "/chat", "/chat/<room>", "/page/<int:number>", "/chat/*" or "*.json", '
+                    f"found {pattern!r}: {error}"
+                ) from error
     rules.update()
     return rules
 
