@@ -119,11 +119,13 @@ class EpollSet:
 class ReadBuffer:
     """Where bytes from the network arrive. One serves all connections of a loop, one after the other."""
 
-    __slots__ = ("data",)
+    __slots__ = ("data", "_memory")
 
     def __init__(self) -> None:
         self.data = b""
         """The last read's bytes are at its beginning. The next read may overwrite them, unless somebody holds it."""
+        # os.read would make bytes of READ_SIZE each time, and the C library have the system map and unmap them.
+        self._memory = (memoryview(bytearray(READ_SIZE)),)
 
     def read(self, fd: int) -> int:
         """Read what has arrived at the socket *fd*; return how many bytes, 0 at the end, -1 if there is nothing now.
@@ -131,10 +133,11 @@ class ReadBuffer:
         Raises OSError if the connection has broken.
         """
         try:
-            self.data = os.read(fd, READ_SIZE)
+            size = os.readv(fd, self._memory)
         except BlockingIOError:
             return -1
-        return len(self.data)
+        self.data = bytes(self._memory[0][:size])
+        return size
 
 
 def end_output(fd: int) -> None:

@@ -12,6 +12,9 @@ Payload: TypeAlias = bytes | bytearray | memoryview
 FIN = 0x80
 MASKED = 0x80
 
+CHUNK = 8192
+"""Bytes that are masked at once, a multiple of four: the key is then made once for many of them."""
+
 
 def apply_mask(data: Payload, mask: bytes, offset: int = 0) -> bytes:
     """Return *data* masked or unmasked with the four bytes *mask* (RFC 6455 section 5.3).
@@ -21,9 +24,19 @@ def apply_mask(data: Payload, mask: bytes, offset: int = 0) -> bytes:
     length = len(data)
     if offset & 3:
         mask = mask[offset & 3 :] + mask[: offset & 3]
-    # One operation on one big number is the fastest that Python offers without compiling.
-    key = int.from_bytes((mask * ((length + 3) >> 2))[:length], "little")
-    return (int.from_bytes(data, "little") ^ key).to_bytes(length, "little")
+    if length <= CHUNK:
+        return _xor(data, int.from_bytes((mask * ((length + 3) >> 2))[:length], "little"))
+    key = int.from_bytes(mask * (CHUNK >> 2), "little")
+    whole = length - length % CHUNK
+    view = memoryview(data)
+    parts = [_xor(view[at : at + CHUNK], key) for at in range(0, whole, CHUNK)]
+    parts.append(apply_mask(view[whole:], mask))
+    return b"".join(parts)
+
+
+def _xor(data: Payload, key: int) -> bytes:
+    # One operation on big numbers is the fastest that Python offers without compiling.
+    return (int.from_bytes(data, "little") ^ key).to_bytes(len(data), "little")
 
 
 def unmask(data: bytes, mask_at: int, start: int, stop: int) -> bytes:
