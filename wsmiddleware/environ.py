@@ -37,18 +37,17 @@ def pack(environ: Mapping[str, Any], **changes: str) -> PackedEnviron:
     if len(_shared) > MAX_SHARED:
         _shared.clear()
     share = _shared.setdefault
-    names: list[str] = []
-    packed: list[Any] = [()]
-    for name, value in {**environ, **changes}.items():
-        if name in OF_THE_CONNECTION:
-            continue
-        if type(value) is str and name not in OF_ONE_CLIENT and len(value) <= MAX_SHARED_LENGTH:
-            value = share(value, value)
-        names.append(name)
-        packed.append(value)
-    of_all = tuple(names)
-    packed[0] = share(of_all, of_all)
-    return tuple(packed)
+    kept = {**environ, **changes}
+    for name in OF_THE_CONNECTION:
+        kept.pop(name, None)
+    names = tuple(kept)
+    values = [
+        share(value, value)
+        if type(value) is str and len(value) <= MAX_SHARED_LENGTH and name not in OF_ONE_CLIENT
+        else value
+        for name, value in kept.items()
+    ]
+    return share(names, names), *values
 
 
 def unpack(packed: PackedEnviron) -> Environ:
