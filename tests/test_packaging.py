@@ -1,11 +1,13 @@
 """What a user installs: a wheel with both packages, all their files, the extras, and nothing else."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 from email.message import Message
 from email.parser import Parser
+from importlib import metadata as metadata_of_installed
 from importlib.util import find_spec
 from pathlib import Path
 from zipfile import ZipFile
@@ -18,6 +20,9 @@ DATA = ("wsmiddleware/py.typed", "demo_flask/templates/room.html", "demo_flask/s
 NOT_SOURCE = shutil.ignore_patterns("__pycache__", "*.py[cod]", "*.so")
 FOR_BUILDING = (".pxd", ".pyx")
 NOT_INSTALLED = (".pyc", ".so", *FOR_BUILDING)
+
+COMPILED = set(re.findall(r'"(wsmiddleware/[a-z_/]+)\.pyx?"', (ROOT / "setup.py").read_text(encoding="utf-8")))
+"""The modules that setup.py compiles, as paths without an ending."""
 
 
 @pytest.fixture(scope="module")
@@ -101,12 +106,21 @@ def test_what_is_in_it_serves_the_chat(wheel: Path, tmp_path: Path) -> None:
     assert result.stdout.splitlines() == [str(tmp_path / "wsmiddleware" / "__init__.py"), "200 OK"], result.stderr
 
 
+def test_all_that_is_declared_for_the_compiler_is_compiled() -> None:
+    declared = [path for suffix in FOR_BUILDING for path in (ROOT / "wsmiddleware").rglob(f"*{suffix}")]
+    assert {path.relative_to(ROOT).with_suffix("").as_posix() for path in declared} <= COMPILED
+
+
+def test_what_is_installed_holds_the_compiled_modules_and_no_others() -> None:
+    files = metadata_of_installed.files("wsmiddleware") or []
+    found = [str(file).partition(".")[0] for file in files if file.suffix == ".so"]
+    assert sorted(found) == (sorted(COMPILED) if os.environ.get("WSMIDDLEWARE_COMPILED") else [])
+
+
 def test_the_build_that_is_tested_is_the_one_that_was_asked_for() -> None:
-    expected = ".so" if os.environ.get("WSMIDDLEWARE_COMPILED") else ".py"
-    paths = [path for suffix in FOR_BUILDING for path in (ROOT / "wsmiddleware").rglob(f"*{suffix}")]
     found = {}
-    for path in paths:
-        module = find_spec(".".join(path.relative_to(ROOT).with_suffix("").parts))
+    for path in COMPILED:
+        module = find_spec(path.replace("/", "."))
         assert module is not None and module.origin is not None
         found[module.name] = Path(module.origin).suffix
-    assert set(found.values()) == {expected}, found
+    assert set(found.values()) == {".so" if os.environ.get("WSMIDDLEWARE_COMPILED") else ".py"}, found

@@ -55,4 +55,3 @@ def unpack(packed: PackedEnviron) -> Environ:
     environ: Environ = dict(zip(packed[0], packed[1:], strict=True))
     environ["wsgi.input"] = BytesIO()
     return environ
-

@@ -125,6 +125,17 @@ class TestFairness:
         again = b""
 
 
+class TestIdleSessions:
+    @both_pollers
+    def test_wake_nobody(self, serve):
+        for timeout in (0, 3600) * 20:
+            serve(Recorder(), Settings(idle_timeout=timeout))
+        gevent.sleep(0.01)  # What is to be done at their beginning is done.
+        iterations = serve.loop.hub.loop.iteration
+        gevent.sleep(0.3)
+        assert serve.loop.hub.loop.iteration - iterations <= 5
+
+
 class TestTimers:
     def test_many_deadlines_are_each_met_and_none_too_early(self, serve):
         limits = (0.25, 0.05, 0.2, 0.1, 0.15)
