@@ -29,6 +29,7 @@ check: lint types test
 
 clean:
 	rm -rf .venv .tox .coverage .coverage.* build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find wsmiddleware -name '*.so' -delete
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # One extra of setup.cfg: "flask" is .venv/.has-flask.
