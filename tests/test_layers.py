@@ -30,7 +30,7 @@ A name stands for a module or for a folder and all in it. A module may import fr
 an import stands makes no difference: those inside functions and for type checkers only count like any other.
 """
 
-SANS_IO = ("protocol", "routing", "hub.memory", "hub.types", "bayeux.protocol")
+SANS_IO = ("protocol", "hub.memory", "hub.types", "bayeux.protocol")
 """Modules and folders that compute and do nothing else: they cannot wait, connect or look at a clock."""
 
 IO = frozenset(
