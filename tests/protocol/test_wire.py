@@ -1,5 +1,8 @@
 """What touches every byte: masks, headers, frames into a buffer. What RFC 6455 says is in the docstrings."""
 
+import codecs
+import itertools
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -165,10 +168,62 @@ def payload_of(build, data: bytes, *, mask: bytes = MASK, sizes: tuple[int, ...]
     for size in (*sizes, len(data)):
         stop = min(start + size, len(data))
         assert partial.add(masked, start, stop) == stop - start
-        assert partial.last(stop - start) == data[start:stop]
         start = stop
         assert partial.missing == len(data) - stop
     return partial.take()
+
+
+def can_be_text(*parts: bytes) -> bool:
+    """What Python's own decoder says of text that has come in parts, and may go on."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        for part in parts:
+            decoder.decode(part)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+EDGES = (0x00, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xFF)
+"""Next to each border that there is for the second byte of a character."""
+
+
+@every_build
+class TestTextCheck:
+    def test_knows_all_characters(self, build):
+        for first in range(0x80, 0x100):
+            for rest in itertools.product(EDGES, EDGES):
+                data = bytes((first, *rest))
+                assert build.TextCheck().add(data) == can_be_text(data), data.hex(" ")
+
+    @given(
+        text=st.text(st.sampled_from("aaaaaaaaaa\x00\x7f\x80\u07ff\u0800\ud7ff\ue000\uffff\U00010000\U0010ffff")),
+        change=st.none() | st.tuples(st.integers(0, 100), st.integers(0, 255)),
+        cuts=st.lists(st.integers(0, 100)),
+    )
+    def test_says_the_same_of_parts_as_pythons_decoder(self, build, text, change, cuts):
+        data = bytearray(text.encode())
+        if change is not None and change[0] < len(data):
+            data[change[0]] = change[1]
+        borders = sorted({0, *(cut for cut in cuts if cut < len(data)), len(data)})
+        check = build.TextCheck()
+        parts: list[bytes] = []
+        for start, stop in itertools.pairwise(borders):
+            parts.append(bytes(data[start:stop]))
+            answer = check.add(parts[-1])
+            assert answer == can_be_text(*parts)
+            if not answer:
+                break
+
+    def test_of_a_payload_is_of_what_came_last(self, build):
+        check = build.TextCheck()
+        partial = build.PartialPayload(7, MASK)
+        data = xor("a€€".encode(), MASK)
+        for stop in range(1, 8):
+            partial.add(data, stop - 1, stop)
+            assert partial.add_last_to(check, 1)
+        assert partial.take() == "a€€".encode()
+        assert not check.add(b"\x80")
 
 
 @every_build

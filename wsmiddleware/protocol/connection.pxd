@@ -1,6 +1,6 @@
 cimport cython
 
-from wsmiddleware.protocol.wire cimport OutBuffer, PartialPayload, unmask
+from wsmiddleware.protocol.wire cimport OutBuffer, PartialPayload, TextCheck, unmask
 
 cdef int BINARY, CLOSE, CONTINUATION, LENGTH, MAX_CONTROL, OPCODE, PING, PONG, RESERVED, TEXT, FIN, MASKED
 cdef int _OPEN, _CLOSING
@@ -26,7 +26,7 @@ cdef class Connection:
 
     cdef int _opcode
     cdef bytearray _message
-    cdef object _validate
+    cdef TextCheck _text
     cdef int _empty_fragments
 
     cpdef receive(self, bytes data, Py_ssize_t size=*)
@@ -60,7 +60,8 @@ cdef class Connection:
     cdef int _begin_frame(self, int opcode, Py_ssize_t length) except -1
     @cython.locals(size=Py_ssize_t)
     cdef bint _fill(self, PartialPayload partial) except -1
-    cdef int _check_text(self, bytes part) except -1
+    cdef TextCheck _text_so_far(self)
+    cdef int _expect_text(self, bint is_text) except -1
     @cython.locals(opcode=int)
     cdef _end_frame(self, bytes payload, bint final)
     cdef _control(self, int opcode, bytes payload)

@@ -12,7 +12,6 @@ if the peer does it (it may not have heard yet), and an error if the application
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Callable, Mapping
 from enum import IntEnum
 from typing import NamedTuple, TypeAlias
@@ -34,7 +33,7 @@ from wsmiddleware.protocol.frames import (
     encode_close,
     encode_frame,
 )
-from wsmiddleware.protocol.wire import FIN, MASKED, OutBuffer, PartialPayload, Payload, unmask
+from wsmiddleware.protocol.wire import FIN, MASKED, OutBuffer, PartialPayload, Payload, TextCheck, unmask
 
 MAX_EMPTY_FRAGMENTS = 1_000
 """Fragments without payload in one message. The others are bounded by the size of the message."""
@@ -120,7 +119,7 @@ class Connection:
         "_final",
         "_opcode",
         "_message",
-        "_validate",
+        "_text",
         "_empty_fragments",
     )
 
@@ -157,7 +156,7 @@ class Connection:
         # The message whose fragments are still coming; opcode CONTINUATION: there is none.
         self._opcode = CONTINUATION
         self._message: bytearray | None = None
-        self._validate: Callable[[bytes], object] | None = None
+        self._text: TextCheck | None = None
         self._empty_fragments = 0
 
     # What comes
@@ -365,7 +364,7 @@ class Connection:
             self._position = position + length
             payload = _payload(data, mask_at, position, position + length)
             if not final and self._opcode == TEXT:
-                self._check_text(payload)
+                self._expect_text(self._text_so_far().add(payload))
             event = self._end_frame(payload, final)
             if event is not None:
                 return event
@@ -409,17 +408,18 @@ class Connection:
         size = partial.add(self._data, self._position, self._end)
         self._position += size
         if self._opcode == TEXT and size and (partial.missing or not self._final):
-            self._check_text(partial.last(size))
+            self._expect_text(partial.add_last_to(self._text_so_far(), size))
         return not partial.missing
 
-    def _check_text(self, part: bytes) -> None:
-        """Check UTF-8 as it comes: who sends nonsense learns it now, not at the end of the message."""
-        if self._validate is None:
-            self._validate = codecs.getincrementaldecoder("utf-8")().decode
-        try:
-            self._validate(part)
-        except UnicodeDecodeError:
-            raise _invalid_text() from None
+    def _text_so_far(self) -> TextCheck:
+        if self._text is None:
+            self._text = TextCheck()
+        return self._text
+
+    def _expect_text(self, is_text: bool) -> None:
+        # As it comes: who sends nonsense learns it now, not at the end of the message.
+        if not is_text:
+            raise _invalid_text()
 
     def _end_frame(self, payload: bytes, final: bool) -> Event | None:
         """Take a frame's *payload*; return the message if this is the *final* piece of it."""
@@ -440,7 +440,7 @@ class Connection:
         opcode, self._opcode = self._opcode, CONTINUATION
         if opcode != TEXT:
             return payload
-        self._validate = None
+        self._text = None
         try:
             return payload.decode()
         except UnicodeDecodeError:
@@ -467,7 +467,7 @@ class Connection:
         self._end = 0
         self._partial = None
         self._message = None
-        self._validate = None
+        self._text = None
 
 
 def _payload(data: bytes, mask_at: int, start: int, stop: int) -> bytes:

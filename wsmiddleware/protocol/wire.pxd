@@ -1,8 +1,19 @@
 cimport cython
 from cpython.object cimport PyObject
+from libc.stdint cimport uint8_t
 
 cpdef bytes unmask(bytes data, Py_ssize_t mask_at, Py_ssize_t start, Py_ssize_t stop)
 cpdef bytes encode_header(int opcode, Py_ssize_t length, bint fin=*, bytes mask=*)
+
+
+@cython.final
+cdef class TextCheck:
+    cdef int _missing  # bytes of a character that has come in part
+    cdef uint8_t _least
+    cdef uint8_t _most
+
+    cpdef bint add(self, bytes part)
+    cdef bint check(self, const uint8_t* part, Py_ssize_t length) noexcept
 
 
 @cython.final
@@ -15,7 +26,7 @@ cdef class PartialPayload:
     cdef bint _masked
 
     cpdef Py_ssize_t add(self, bytes data, Py_ssize_t start, Py_ssize_t stop) except -1
-    cpdef bytes last(self, Py_ssize_t size)
+    cpdef bint add_last_to(self, TextCheck text, Py_ssize_t size)
     cpdef bytes take(self)
 
 

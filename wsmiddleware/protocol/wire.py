@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import codecs
 from typing import TypeAlias
 
 Payload: TypeAlias = bytes | bytearray | memoryview
@@ -44,6 +45,23 @@ def unmask(data: bytes, mask_at: int, start: int, stop: int) -> bytes:
     return apply_mask(data[start:stop], data[mask_at : mask_at + 4])
 
 
+class TextCheck:
+    """Whether bytes that come in parts are UTF-8."""
+
+    __slots__ = ("_decode",)
+
+    def __init__(self) -> None:
+        self._decode = codecs.getincrementaldecoder("utf-8")().decode
+
+    def add(self, part: bytes) -> bool:
+        """Say whether it still can be UTF-8, now that *part* has come. After a no, no more calls are made."""
+        try:
+            self._decode(part)
+        except UnicodeDecodeError:
+            return False
+        return True
+
+
 class PartialPayload:
     """A frame's payload of which a part has come."""
 
@@ -63,9 +81,9 @@ class PartialPayload:
         self.missing -= len(part)
         return len(part)
 
-    def last(self, size: int) -> bytes:
-        """Return the *size* bytes that came last, unmasked."""
-        return bytes(self._payload[len(self._payload) - size :])
+    def add_last_to(self, text: TextCheck, size: int) -> bool:
+        """Add the *size* bytes that came last, unmasked, to *text*; return what it says."""
+        return text.add(bytes(self._payload[len(self._payload) - size :]))
 
     def take(self) -> bytes:
         """Return the payload, which must be whole; no more calls are made then."""

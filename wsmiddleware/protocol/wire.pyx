@@ -161,6 +161,48 @@ cpdef bytes unmask(bytes data, Py_ssize_t mask_at, Py_ssize_t start, Py_ssize_t 
     return result
 
 
+@cython.final
+cdef class TextCheck:
+    """By table 3-7 of the Unicode standard, "Well-Formed UTF-8 Byte Sequences"."""
+
+    def __cinit__(self):
+        self._least, self._most = 0x80, 0xBF  # of the next byte, when one is missing
+
+    cpdef bint add(self, bytes part):
+        return self.check(<const uint8_t*>PyBytes_AS_STRING(part), PyBytes_GET_SIZE(part))
+
+    cdef bint check(self, const uint8_t* part, Py_ssize_t length) noexcept:
+        cdef Py_ssize_t i = 0
+        cdef uint8_t byte
+        cdef uint64_t word
+        while i < length:
+            if not self._missing and i + 8 <= length:
+                memcpy(&word, part + i, 8)
+                if not word & <uint64_t>0x8080808080808080:
+                    i += 8
+                    continue
+            byte = part[i]
+            i += 1
+            if self._missing:
+                if byte < self._least or byte > self._most:
+                    return False
+                self._least, self._most = 0x80, 0xBF
+                self._missing -= 1
+            elif byte >= 0x80:
+                if byte < 0xC2 or byte > 0xF4:
+                    return False
+                self._missing = 1 if byte < 0xE0 else 2 if byte < 0xF0 else 3
+                if byte == 0xE0:
+                    self._least = 0xA0
+                elif byte == 0xED:
+                    self._most = 0x9F
+                elif byte == 0xF0:
+                    self._least = 0x90
+                elif byte == 0xF4:
+                    self._most = 0x8F
+        return True
+
+
 cdef Py_ssize_t AT_ONCE = 16 * 1024 * 1024  # Bytes for which memory is taken before they have come.
 
 
@@ -196,8 +238,8 @@ cdef class PartialPayload:
         self.missing -= size
         return size
 
-    cpdef bytes last(self, Py_ssize_t size):
-        return PyBytes_AS_STRING(<object>self._payload)[self._filled - size : self._filled]
+    cpdef bint add_last_to(self, TextCheck text, Py_ssize_t size):
+        return text.check(<const uint8_t*>PyBytes_AS_STRING(<object>self._payload) + self._filled - size, size)
 
     cpdef bytes take(self):
         if self._capacity >= LARGE:
