@@ -1,5 +1,7 @@
 from wsmiddleware.loop.channel cimport Channel
 
+cdef int BINARY, TEXT
+
 
 cdef class Session:
     cdef readonly str id

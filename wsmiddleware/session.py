@@ -16,6 +16,7 @@ from wsmiddleware.exceptions import ConnectionClosed
 from wsmiddleware.loop.callbacks import CallbackChannel
 from wsmiddleware.loop.conversation import ConversationChannel
 from wsmiddleware.protocol.close import CloseEvent
+from wsmiddleware.protocol.frames import BINARY, TEXT
 from wsmiddleware.protocol.wire import Payload
 
 Result = TypeVar("Result")
@@ -88,7 +89,7 @@ class Session:
         """Bytes that wait for the client."""
         return self._channel.buffered
 
-    def send(self, message: str | bytes | bytearray | memoryview) -> None:
+    def send(self, message: str | bytes | bytearray | memoryview, /) -> None:
         """Send *message*: a str as text, bytes as binary. Waits while the send queue is full.
 
         It leaves when the endpoint returns or waits for something, together with what else was sent until then.
@@ -96,24 +97,24 @@ class Session:
         Raises ConnectionClosed if the session is over or closing, UnicodeEncodeError (a ValueError) for text that
         UTF-8 cannot express, and TypeError for anything else.
         """
-        is_text = False
+        opcode = BINARY
         data: Payload
-        if isinstance(message, str):
-            is_text = True
+        if isinstance(message, bytes):
+            data = message
+        elif isinstance(message, str):
+            opcode = TEXT
             data = message.encode()
-        elif isinstance(message, (bytes, bytearray)):
+        elif isinstance(message, bytearray):
             data = message
         elif isinstance(message, memoryview):
             data = message.cast("B") if message.contiguous else message.tobytes()
         else:
             raise TypeError(f"expected a message to be str or bytes, found {type(message).__name__}")
         channel = self._channel
-        if not channel.loop.is_here():
-            self._call(methodcaller("send_text" if is_text else "send_binary", data), channel)
-        elif is_text:
-            channel.send_text(data)
+        if channel.loop.is_here():
+            channel.send(opcode, data)
         else:
-            channel.send_binary(data)
+            self._call(methodcaller("send", opcode, data), channel)
 
     def receive(self, timeout: float | None = None) -> str | bytes:
         """Return the next message: str for text, bytes for binary. For functions only.

@@ -340,29 +340,29 @@ class TestSending:
     @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
     def test_writes_one_frame_per_message(self, side, kind):
         connection = side.make()
-        connection.send_text(kind("Käse".encode()))
-        connection.send_binary(kind(wire("00 ff")))
-        connection.send_text(kind(b""))
+        connection.send_message(TEXT, kind("Käse".encode()))
+        connection.send_message(BINARY, kind(wire("00 ff")))
+        connection.send_message(TEXT, kind(b""))
         expected = side.own(TEXT, "Käse".encode()) + side.own(BINARY, wire("00 ff")) + side.own(TEXT)
         assert take(connection) == expected
 
     def test_writes_the_bytes_of_the_rfc(self, server, client):
-        server.send_text(b"Hello")
-        client.send_text(b"Hello")
+        server.send_message(TEXT, b"Hello")
+        client.send_message(TEXT, b"Hello")
         assert take(server) == wire("81 05 48 65 6c 6c 6f")
         assert take(client) == wire("81 85 37 fa 21 3d 7f 9f 4d 51 58")
 
     @pytest.mark.parametrize("length", [125, 126, 65535, 65536])
     def test_writes_every_form_of_length(self, side, length):
         connection = side.make()
-        connection.send_binary(b"*" * length)
+        connection.send_message(BINARY, b"*" * length)
         assert take(connection) == side.own(BINARY, b"*" * length)
 
     def test_masks_each_of_the_clients_frames_anew(self):
         """5.3: "When preparing a masked frame, the client MUST pick a fresh masking key"."""
         masks = [wire("01 02 03 04"), wire("05 06 07 08"), wire("09 0a 0b 0c"), wire("0d 0e 0f 10")]
         client = client_end(new_mask=iter(masks).__next__)
-        client.send_text(b"text")
+        client.send_message(TEXT, b"text")
         client.ping(b"ping")
         client.pong(b"pong")
         client.close(1000)
@@ -371,7 +371,7 @@ class TestSending:
         assert take(client) == b"".join(expected)
 
     def test_appends_frames_that_were_made_for_many(self, server):
-        server.send_text(b"1")
+        server.send_message(TEXT, b"1")
         server.send_frame(encode_frame(TEXT, b"2"))
         assert take(server) == wire("81 01 31 81 01 32")
 
@@ -380,7 +380,7 @@ class TestSending:
         connection = side.make()
         frame = side.peer(TEXT, b"Hello")
         assert hear(connection, side.peer(BINARY, b"*", fin=False), side.peer(CONTINUATION, b"***")[:-1]) == []
-        connection.send_text(b"Hello")
+        connection.send_message(TEXT, b"Hello")
         assert take(connection) == side.own(TEXT, b"Hello")
         assert hear(connection, side.peer(CONTINUATION, b"***")[-1:] + frame) == [b"****", "Hello"]
 

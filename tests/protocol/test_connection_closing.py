@@ -131,7 +131,7 @@ class TestClosedByThePeer:
         assert keeps_nothing(connection)
 
     def test_lets_what_was_sent_before_go_out_first(self, server):
-        server.send_text(b"Hello")
+        server.send_message(TEXT, b"Hello")
         hear(server, client_frame(CLOSE, NORMAL))
         assert take(server) == wire("81 05") + b"Hello" + wire("88 02 03 e8")
 
@@ -361,8 +361,8 @@ class TestNotOpen:
     @pytest.mark.parametrize(
         "send",
         [
-            lambda connection: connection.send_text(b"x"),
-            lambda connection: connection.send_binary(b"x"),
+            lambda connection: connection.send_message(TEXT, b"x"),
+            lambda connection: connection.send_message(BINARY, b"x"),
             lambda connection: connection.send_frame(wire("81 00")),
             lambda connection: connection.ping(),
         ],

@@ -33,7 +33,7 @@ from tests.support.wire import (
 from wsmiddleware.protocol.close import Close
 from wsmiddleware.protocol.connection import Failed, Ping, Pong, State
 from wsmiddleware.protocol.errors import InvalidText
-from wsmiddleware.protocol.frames import CLOSE, CONTINUATION, TEXT
+from wsmiddleware.protocol.frames import BINARY, CLOSE, CONTINUATION, TEXT
 
 chunk_sizes = st.lists(st.integers(1, 20) | st.integers(1, 1000), min_size=1, max_size=8)
 
@@ -164,8 +164,8 @@ class TestTextThatIsNotUtf8:
 
 ends = st.sampled_from(["server", "client"])
 actions = st.one_of(
-    st.tuples(ends, st.just("send_text"), st.text(max_size=40)),
-    st.tuples(ends, st.just("send_binary"), st.binary(max_size=40) | st.integers(120, 130).map(bytes)),
+    st.tuples(ends, st.just("send"), st.text(max_size=40)),
+    st.tuples(ends, st.just("send"), st.binary(max_size=40) | st.integers(120, 130).map(bytes)),
     st.tuples(ends, st.just("ping"), control_data),
     st.tuples(ends, st.just("pong"), control_data),
     st.tuples(ends, st.just("close"), closes),
@@ -196,7 +196,11 @@ class TestPair:
             if verb == "close":
                 connection.close(*argument)
                 continue
-            getattr(connection, verb)(argument.encode() if verb == "send_text" else argument)
+            if verb == "send":
+                text = isinstance(argument, str)
+                connection.send_message(TEXT if text else BINARY, argument.encode() if text else argument)
+            else:
+                getattr(connection, verb)(argument)
             said[who].append({"ping": Ping, "pong": Pong}.get(verb, lambda message: message)(argument))
 
         for one, other in [("server", "client"), ("client", "server")]:

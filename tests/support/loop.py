@@ -28,6 +28,7 @@ from wsmiddleware.loop.streams import PlainStream, Stream, TLSStream
 from wsmiddleware.loop.system import ReadBuffer
 from wsmiddleware.protocol.close import Close, CloseEvent
 from wsmiddleware.protocol.connection import Event, Ping
+from wsmiddleware.protocol.frames import BINARY, TEXT
 from wsmiddleware.protocol.wire import OutBuffer
 from wsmiddleware.session import Session
 
@@ -173,9 +174,9 @@ class Peer:
         """Return the bytes of *messages*."""
         for message in messages:
             if isinstance(message, str):
-                self.protocol.send_text(message.encode())
+                self.protocol.send_message(TEXT, message.encode())
             else:
-                self.protocol.send_binary(message)
+                self.protocol.send_message(BINARY, message)
         return take(self.protocol)
 
     def ping(self, data: bytes = b"") -> None:

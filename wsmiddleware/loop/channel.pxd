@@ -7,6 +7,7 @@ from wsmiddleware.protocol.connection cimport Connection
 cdef int _OPEN, _MAX_BATCH, READABLE, WRITABLE
 
 
+# Methods that are "inline" are called without a look into the table of methods. (For a .py, "final" does not do that.)
 cdef class Channel(Line):
     cdef readonly object settings
     cdef public object session
@@ -36,37 +37,27 @@ cdef class Channel(Line):
     cpdef on_ready(self, int readiness)
 
     cpdef start(self, bytes early)
-    cpdef send_text(self, data)
-    cpdef send_binary(self, data)
+    cpdef int send(self, int opcode, data) except -1
     cpdef offer(self, bytes frame)
     cpdef attend(self)
     cpdef receive(self, timeout)
-    @cython.final
     cdef wake(self)
-    @cython.final
     cdef next_message(self)
-    @cython.final
     cdef fill_inbox(self)
     cpdef endpoint_raised(self, error)
     cpdef tell_error(self, error)
-    @cython.final
     cdef done(self)
     cpdef bint endpoint_is_done(self)
-    @cython.final
-    cdef int _expect_open(self) except -1
-    @cython.final
+    cdef inline int _expect_open(self) except -1
     @cython.locals(buffer=ReadBuffer, size=Py_ssize_t)
     cdef _read(self)
     cdef _give_way(self)
     cdef _pause(self)
-    @cython.final
-    cdef int _resume(self) except -1
+    cdef inline int _resume(self) except -1
     cdef _control(self, event)
     cdef _pong(self, data)
-    @cython.final
-    cdef int _sent_message(self) except -1
-    @cython.final
-    cdef bint _has_room(self)
+    cdef inline int _sent_message(self) except -1
+    cdef inline bint _has_room(self) noexcept
     cdef _wait_for_room(self)
     cdef _decide(self, cause, error=*)
     cdef _fail(self, cause, reason)
@@ -75,4 +66,4 @@ cdef class Channel(Line):
     cdef _run_end_callbacks(self)
     cdef _release(self)
     cdef _set_timer(self)
-    cdef bint _is_idle(self, double now)
+    cdef bint _is_idle(self, double now) noexcept

@@ -141,18 +141,11 @@ class Channel(Line):
 
     # For the endpoint, by way of its session
 
-    def send_text(self, data: Payload) -> None:
-        """Send a text message; waits while the send queue is full. Raises ConnectionClosed."""
+    def send(self, opcode: int, data: Payload) -> None:
+        """Send a message, TEXT or BINARY; waits while the send queue is full. Raises ConnectionClosed."""
         if not self._has_room():
             self._wait_for_room()
-        self._protocol.send_text(data)
-        self._sent_message()
-
-    def send_binary(self, data: Payload) -> None:
-        """Send a binary message; waits while the send queue is full. Raises ConnectionClosed."""
-        if not self._has_room():
-            self._wait_for_room()
-        self._protocol.send_binary(data)
+        self._protocol.send_message(opcode, data)
         self._sent_message()
 
     def offer(self, frame: bytes) -> None:
@@ -172,7 +165,7 @@ class Channel(Line):
         self._sent_message()
 
     def ping(self, data: bytes) -> None:
-        """Send a ping; waits as send_text. Raises ValueError for more than 125 bytes, and ConnectionClosed."""
+        """Send a ping; waits as send. Raises ValueError for more than 125 bytes, and ConnectionClosed."""
         self._wait_for_room()
         self._protocol.ping(data)
         self._ping_sent = (data, monotonic())

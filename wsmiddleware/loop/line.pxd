@@ -27,7 +27,6 @@ cdef class Line(Member):
     cpdef cannot_write(self, error)
     cpdef drained(self)
     cdef _set_backlog(self, bint backlog)
-    @cython.final
     cdef int _set_interest(self) except -1
     cdef _wait_to_send(self)
     cdef _wake_senders(self)

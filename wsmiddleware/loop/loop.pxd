@@ -50,7 +50,7 @@ cdef class Loop:
     cpdef set_timer(self, Member member, when)
     cpdef wait(self)
     cpdef lend(self, waiting)
-    cpdef bint is_here(self)
+    cpdef bint is_here(self) noexcept
     cpdef run_posted(self)
     cdef _ask_for_turn(self)
     @cython.locals(until=double, count=int)

@@ -34,27 +34,28 @@ cdef class Connection:
     cpdef receive_eof(self)
     cpdef next_event(self)
 
-    cpdef send_text(self, data)
-    cpdef send_binary(self, data)
+    cpdef int send_message(self, int opcode, data) except -1
     cpdef send_frame(self, bytes frame)
     cpdef ping(self, data=*)
     cpdef pong(self, data)
     cpdef close(self, code, reason=*)
     cpdef fail(self, code, reason)
     cdef _send_close(self, close)
-    cdef int _put(self, int opcode, data) except -1
-    cdef int _expect_open(self) except -1
+    cdef inline int _put(self, int opcode, data) except -1
+    cdef _put_masked(self, int opcode, data)
+    cdef inline int _expect_open(self) except -1
 
     @cython.locals(
         data=bytes, position=Py_ssize_t, first=int, length=Py_ssize_t, mask_at=Py_ssize_t, start=Py_ssize_t,
         payload=bytes,
     )
-    cdef _whole_message(self)
+    cdef inline _whole_message(self)
     @cython.locals(
         data=bytes, position=Py_ssize_t, end=Py_ssize_t, first=int, second=int, opcode=int, length=Py_ssize_t,
         size=Py_ssize_t, mask_at=Py_ssize_t, payload=bytes, final=bint,
     )
     cdef _parse(self)
+    cdef _next_parsed(self)
     cdef int _check_header(self, int first, int second, int opcode, Py_ssize_t length) except -1
     @cython.locals(before=Py_ssize_t)
     cdef int _begin_frame(self, int opcode, Py_ssize_t length) except -1

@@ -1,7 +1,7 @@
 """One end of a WebSocket connection after the handshake, sans-I/O (RFC 6455).
 
-Five verbs: ``receive`` and ``receive_eof`` take what came, ``next_event`` says what it means, calls like ``send_text``
-say what should go, and ``out`` holds the bytes to write (who has written some takes them out).
+Five verbs: ``receive`` and ``receive_eof`` take what came, ``next_event`` says what it means, calls like
+``send_message`` say what should go, and ``out`` holds the bytes to write (who has written some takes them out).
 
 Events are the messages themselves, str and bytes, and Ping, Pong, Close and Failed. Parsing goes on only when
 ``next_event`` is called, so who has no place for another message just does not ask for it.
@@ -201,26 +201,14 @@ class Connection:
             message = self._whole_message()
             if message is not None:
                 return message
-        try:
-            event = self._parse()
-        except PeerError as error:
-            self.fail(error.code, str(error))
-            return Failed(error)
-        if event is None:
-            self.keep_rest()
-        return event
+        return self._next_parsed()
 
     # What goes
 
-    def send_text(self, data: Payload) -> None:
-        """Send a text message; *data* is its UTF-8."""
+    def send_message(self, opcode: int, data: Payload) -> None:
+        """Send a message: *opcode* is TEXT, with *data* in UTF-8, or BINARY."""
         self._expect_open()
-        self._put(TEXT, data)
-
-    def send_binary(self, data: Payload) -> None:
-        """Send a binary message."""
-        self._expect_open()
-        self._put(BINARY, data)
+        self._put(opcode, data)
 
     def send_frame(self, frame: bytes) -> None:
         """Send a whole message that ``encode_frame`` has made for many receivers; the server's end only."""
@@ -273,7 +261,11 @@ class Connection:
         if self._new_mask is None:
             self.out.append_frame(opcode, data)
         else:
-            self.out.extend(encode_frame(opcode, data, mask=self._new_mask()))
+            self._put_masked(opcode, data)
+
+    def _put_masked(self, opcode: int, data: Payload) -> None:
+        assert self._new_mask is not None
+        self.out.extend(encode_frame(opcode, data, mask=self._new_mask()))
 
     def _expect_open(self) -> None:
         if self.state != _OPEN:
@@ -289,8 +281,10 @@ class Connection:
         """
         data = self._data
         position = self._position
+        if self._end - position < 6:
+            return None
         first = data[position]
-        if self._end - position < 6 or (first != FIN | BINARY and first != FIN | TEXT):
+        if first != FIN | BINARY and first != FIN | TEXT:
             return None
         length = data[position + 1] - MASKED
         mask_at = position + 2
@@ -311,6 +305,17 @@ class Connection:
                 return None
         self._position = start + length
         return message
+
+    def _next_parsed(self) -> Event | None:
+        """next_event, the long way."""
+        try:
+            event = self._parse()
+        except PeerError as error:
+            self.fail(error.code, str(error))
+            return Failed(error)
+        if event is None:
+            self.keep_rest()
+        return event
 
     def _parse(self) -> Event | None:
         """Return the next event, None if bytes are missing for it. Raises PeerError."""

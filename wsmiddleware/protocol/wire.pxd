@@ -47,8 +47,8 @@ cdef class OutBuffer:
     cdef char* _reserve(self, Py_ssize_t size) except NULL
     cdef int _make_room(self, Py_ssize_t size) except -1
     cpdef int append_frame(self, int opcode, payload) except -1
-    cdef int _append(self, int opcode, const char* payload, Py_ssize_t length) except -1
-    cdef char* _append_header(self, int opcode, Py_ssize_t length, Py_ssize_t room) except NULL
+    cdef int _append_view(self, int opcode, payload) except -1
+    cdef int _append(self, int opcode, Py_ssize_t length, const char* payload, Py_ssize_t size) except -1
     cpdef extend(self, data)
     cpdef int consume(self, Py_ssize_t size) except -1
     cpdef clear(self)

@@ -95,6 +95,10 @@ cdef extern from *:
 # long as all of the parsing.
 cdef enum:
     MAX_KEPT = 16
+    # Bytes.
+    MEDIUM = 512
+    LARGE = 128 * 1024
+    MAX_RING_SIZE = 32 * 1024 * 1024
 cdef struct Kept:
     PyObject* payload
     Py_ssize_t capacity
@@ -103,9 +107,6 @@ cdef struct Ring:
     int next
     Py_ssize_t size  # bytes, of all together
 cdef Ring _medium, _large
-cdef Py_ssize_t MEDIUM = 512
-cdef Py_ssize_t LARGE = 128 * 1024
-cdef Py_ssize_t MAX_RING_SIZE = 32 * 1024 * 1024
 
 
 cdef PyObject* _take_kept(Ring* ring, Py_ssize_t length, Py_ssize_t* capacity) noexcept:
@@ -145,16 +146,26 @@ cdef void _keep(Ring* ring, PyObject* payload, Py_ssize_t capacity) noexcept:
 cpdef bytes unmask(bytes data, Py_ssize_t mask_at, Py_ssize_t start, Py_ssize_t stop):
     cdef Py_ssize_t length = stop - start
     cdef const char* source = PyBytes_AS_STRING(data)
-    cdef PyObject* payload = NULL
-    cdef Py_ssize_t capacity = length
+    cdef bytes payload
     cdef uint32_t key
-    if MEDIUM <= length < LARGE:
+    if length < MEDIUM:
+        payload = PyBytes_FromStringAndSize(NULL, length)
+    else:
+        payload = _new_medium(length)
+    memcpy(&key, source + mask_at, 4)
+    ws_xor(<uint8_t*>PyBytes_AS_STRING(payload), <const uint8_t*>source + start, length, key)
+    return payload
+
+
+cdef bytes _new_medium(Py_ssize_t length):
+    """Return *length* bytes to fill, if possible in memory that has been used before."""
+    cdef Py_ssize_t capacity = length
+    cdef PyObject* payload = NULL
+    if length < LARGE:
         payload = _take_kept(&_medium, length, &capacity)
     if payload is NULL:
         payload = new_bytes(NULL, length)
-    memcpy(&key, source + mask_at, 4)
-    ws_xor(<uint8_t*>PyBytes_AS_STRING(<object>payload), <const uint8_t*>source + start, length, key)
-    if MEDIUM <= length < LARGE:
+    if length < LARGE:
         _keep(&_medium, payload, capacity)
     result = <bytes>payload
     Py_DECREF(result)
@@ -304,7 +315,8 @@ cdef void _give_back(char* memory, Py_ssize_t capacity) noexcept:
         free(memory)
 
 
-cdef Py_ssize_t WORTH_REFERRING = 8 * 1024  # Bytes from which it is cheaper to keep a payload than to copy it.
+cdef enum:
+    WORTH_REFERRING = 8 * 1024  # Bytes from which it is cheaper to keep a payload than to copy it.
 
 
 @cython.final
@@ -384,36 +396,36 @@ cdef class OutBuffer:
         return 0
 
     cpdef int append_frame(self, int opcode, payload) except -1:
-        cdef Py_buffer view
         cdef Py_ssize_t length
         if not PyBytes_CheckExact(payload):
-            PyObject_GetBuffer(payload, &view, PyBUF_SIMPLE)
-            try:
-                self._append(opcode, <const char*>view.buf, view.len)
-            finally:
-                PyBuffer_Release(&view)
-            return 0
+            return self._append_view(opcode, payload)
         length = PyBytes_GET_SIZE(payload)
         if length < WORTH_REFERRING:
-            return self._append(opcode, PyBytes_AS_STRING(payload), length)
-        self._append_header(opcode, length, 0)
+            return self._append(opcode, length, PyBytes_AS_STRING(payload), length)
+        self._append(opcode, length, NULL, 0)
         self._large = payload
         self._large_start = 0
         return 0
 
-    cdef int _append(self, int opcode, const char* payload, Py_ssize_t length) except -1:
-        memcpy(self._append_header(opcode, length, length), payload, length)
-        self._end += length
-        return 0
+    cdef int _append_view(self, int opcode, payload) except -1:
+        cdef Py_buffer view
+        PyObject_GetBuffer(payload, &view, PyBUF_SIMPLE)
+        try:
+            return self._append(opcode, view.len, <const char*>view.buf, view.len)
+        finally:
+            PyBuffer_Release(&view)
 
-    cdef char* _append_header(self, int opcode, Py_ssize_t length, Py_ssize_t room) except NULL:
-        """Append the header for *length* bytes; return where *room* more bytes have their place."""
+    cdef int _append(self, int opcode, Py_ssize_t length, const char* payload, Py_ssize_t size) except -1:
+        """Append the header for *length* bytes, and *size* of them."""
         cdef uint8_t* target
+        cdef Py_ssize_t header
         if self._large is not None:
             self._copy_large()
-        target = <uint8_t*>self._reserve(MAX_HEADER + room)
-        self._end += _put_header(target, 0x80 | opcode, 0, length)
-        return self._memory + self._end
+        target = <uint8_t*>self._reserve(MAX_HEADER + size)
+        header = _put_header(target, 0x80 | opcode, 0, length)
+        memcpy(target + header, payload, size)
+        self._end += header + size
+        return 0
 
     cpdef extend(self, data):
         cdef Py_buffer view
