@@ -48,11 +48,12 @@ class Report:
                 self._values[cell.title, figure.server.name] = figure.value
         floor = next((figure.value for figure in figures if figure.server.is_floor), None)
         best = _best_peer(cell, figures)
+        rival = next((figure for figure in figures if figure.server.name == cell.rival), None if cell.rival else best)
         rows = []
         for figure in sorted(figures, key=lambda figure: _rank(cell, figure)):
             rows.append(self._row(cell, figure, floor, best))
             if figure.server.style:
-                self._ours.append(_summary(cell, figure, floor, best))
+                self._ours.append(_summary(cell, figure, floor, rival))
         errors = "".join(f"- {figure.server.name}: {figure.error}\n" for figure in figures if figure.error)
         return self._add(cell.kind, cell.title, table([_columns(cell), *rows]) + (f"\n{errors}" if errors else ""))
 
@@ -69,7 +70,7 @@ class Report:
         """Return all of it as a document."""
         parts = [PREFACE, table([["what", "found"], *map(list, self._description)])]
         if self._ours:
-            columns = ["cell", "style", "figure", "to the C floor", "to the best peer", "aim"]
+            columns = ["cell", "style", "figure", "to the C floor", "to the best peer, or the aim's", "aim"]
             parts += ["## wsmiddleware at a glance\n", table([columns, *self._ours])]
         for kind, tables in self._sections.items():
             parts += [f"## {HEADINGS[kind]}\n", *tables]
@@ -94,6 +95,8 @@ class Report:
         row += [f"{result.client_cpu:.0%}", _ratio(figure.value, floor), _ratio(figure.value, best_value)]
         if cell.against:
             row.append(_ratio(figure.value, self._values.get((cell.against, name))))
+        if cell.rival:
+            row.append(_ratio(figure.value, self._values.get((cell.title, cell.rival))))
         return [*row, aim]
 
 
@@ -122,17 +125,19 @@ def _columns(cell: Cell) -> list[str]:
         return ["server", "KB/connection", "to connect", "to best peer", "aim"]
     unit = "connections/s" if cell.kind is Kind.CHURN else "messages/s"
     columns = ["server", unit, "MB/s", "p50", "p99", "client busy", "to C floor", "to best peer"]
-    return [*columns, *(["to binary"] if cell.against else []), "aim"]
+    columns += ["to binary"] if cell.against else []
+    columns += [f"to {cell.rival}"] if cell.rival else []
+    return [*columns, "aim"]
 
 
-def _summary(cell: Cell, figure: Figure, floor: float | None, best: Figure | None) -> list[str]:
+def _summary(cell: Cell, figure: Figure, floor: float | None, rival: Figure | None) -> list[str]:
     name = figure.server.name.replace("*", "").partition(", ")[2]
     title = f"{HEADINGS[cell.kind]}: {cell.title}"
     if figure.value is None:
         return [title, name, "error", NONE, NONE, cell.aims.get(figure.server.style, NONE)]
     shown = f"{figure.value / 1024:.2f} KB" if cell.in_kilobytes else f"{figure.value:,.0f} /s"
-    to_best = f"{_ratio(figure.value, best.value)} ({best.server.name})" if best else NONE
-    return [title, name, shown, _ratio(figure.value, floor), to_best, cell.aims.get(figure.server.style, NONE)]
+    to_rival = f"{_ratio(figure.value, rival.value)} ({rival.server.name})" if rival else NONE
+    return [title, name, shown, _ratio(figure.value, floor), to_rival, cell.aims.get(figure.server.style, NONE)]
 
 
 def _best_peer(cell: Cell, figures: Iterable[Figure]) -> Figure | None:
