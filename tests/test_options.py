@@ -27,6 +27,7 @@ class TestDefaults:
         options = complete({})
         assert options.authorize is None
         assert options.subprotocols == ()
+        assert options.compression is None
         assert options.settings == Settings(
             max_message_size=1024 * 1024,
             receive_queue=16,
@@ -48,6 +49,7 @@ class TestValues:
                 "origins": ["https://example.com"],
                 "authorize": refuse,
                 "subprotocols": ["b", "a"],
+                "compression": "dedicated",
                 "max_message_size": 1,
                 "receive_queue": 2,
                 "send_queue": 3,
@@ -58,6 +60,7 @@ class TestValues:
         assert options.origins.allow("https://example.com", "example.org")
         assert options.authorize is refuse
         assert options.subprotocols == ("b", "a")
+        assert options.compression == "dedicated"
         assert options.settings == Settings(1, 2, 3, 4, 0.5)
 
     def test_none_stands_for_the_default_where_there_is_no_other_sense(self):
@@ -76,8 +79,8 @@ class TestUnknown:
         with pytest.raises(TypeError) as refusal:
             complete({"origin": "*", "max_size": 1})
         assert str(refusal.value) == (
-            "expected options among authorize, close_timeout, idle_timeout, max_message_size, origins, receive_queue, "
-            "send_queue, subprotocols, found max_size, origin"
+            "expected options among authorize, close_timeout, compression, idle_timeout, max_message_size, origins, "
+            "receive_queue, send_queue, subprotocols, found max_size, origin"
         )
 
     @pytest.mark.parametrize("name", sorted(RouteOptions.__annotations__))
@@ -89,7 +92,8 @@ class TestUnknown:
 
 
 def test_the_type_names_all_options() -> None:
-    assert set(RouteOptions.__annotations__) == {"origins", "authorize", "subprotocols", *NUMBERS, *SECONDS}
+    others = {"origins", "authorize", "subprotocols", "compression"}
+    assert set(RouteOptions.__annotations__) == {*others, *NUMBERS, *SECONDS}
 
 
 class TestNumbers:
@@ -162,3 +166,9 @@ class TestSubprotocols:
 
     def test_may_come_from_an_iterator(self):
         assert complete_one("subprotocols", iter(["a", "b"])).subprotocols == ("a", "b")
+
+
+@pytest.mark.parametrize("value", ["", "deflate", True, 1])
+def test_compression_is_one_of_two(value: object) -> None:
+    with pytest.raises(ValueError, match='^expected compression to be "shared", "dedicated" or None, found '):
+        complete_one("compression", value)

@@ -24,6 +24,7 @@ from wsmiddleware.loop.conversation import ConversationChannel
 from wsmiddleware.loop.loops import Loops
 from wsmiddleware.options import Options, RouteOptions, complete
 from wsmiddleware.protocol.close import CloseCause, CloseCode, is_sendable, shorten
+from wsmiddleware.protocol.deflate import Agreed
 from wsmiddleware.protocol.forwarded import TrustedProxies
 from wsmiddleware.protocol.handshake import Refused, is_upgrade, shake_hands
 from wsmiddleware.routing import Match, Routes, parameters
@@ -183,6 +184,7 @@ class WebSocketMiddleware:
             environ,
             origins=route.options.origins,
             subprotocols=route.options.subprotocols,
+            compression=route.options.compression,
             proxies=self._proxies,
             answered=takeover.answered,
         )
@@ -210,7 +212,7 @@ class WebSocketMiddleware:
         subprotocol = accepted.subprotocol or takeover.promised_subprotocol
         try:
             takeover.accept(accepted.headers)
-            channel = self._open(takeover, endpoint, environ, match, subprotocol)
+            channel = self._open(takeover, endpoint, environ, match, subprotocol, accepted.compression)
         except OSError as gone:
             log.info("the client of %s has gone before its handshake was answered: %s", _path(environ), gone)
             return takeover.finish()
@@ -252,15 +254,17 @@ class WebSocketMiddleware:
         environ: Environ,
         match: Match[Route],
         subprotocol: str | None,
+        compression: Agreed | None = None,
     ) -> Channel:
         """Take the connection and begin a session on it."""
+        deflate = None if compression is None else compression.deflate()
         stream, early = takeover.take()
         loop, settings, context = self._loops.here(), match.target.options.settings, copy_context()
         channel: CallbackChannel | ConversationChannel
         if isinstance(endpoint, Endpoint):
-            channel = CallbackChannel(loop, stream, settings, self._done, endpoint, context)
+            channel = CallbackChannel(loop, stream, settings, self._done, endpoint, context, deflate)
         else:
-            channel = ConversationChannel(loop, stream, settings, self._done, endpoint, match.params, context)
+            channel = ConversationChannel(loop, stream, settings, self._done, endpoint, match.params, context, deflate)
         channel.session = Session(
             channel,
             environ=pack(environ, SCRIPT_NAME=match.script_name, PATH_INFO=match.path_info),

@@ -93,8 +93,10 @@ def say_nothing_for_long(served: Served) -> None:
 
 
 def offer_too_much(served: Served) -> None:
-    for _ in range(1000):
+    for _ in range(100_000):  # How much a system takes, it decides anew for each connection.
         served.session.offer(frame(0x2, bytes(SMALL)))
+        if served.session.close_event is not None:
+            return
 
 
 BRIEF = 0.05

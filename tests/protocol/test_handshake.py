@@ -340,12 +340,40 @@ class TestSubprotocol:
         assert accepted.headers[2:] == [ACCEPT]
 
 
+class TestCompression:
+    @pytest.mark.parametrize(("mode", "answer"), [
+        ("shared", "permessage-deflate; server_no_context_takeover; client_no_context_takeover"),
+        ("dedicated", "permessage-deflate; client_max_window_bits=12"),
+    ])
+    def test_is_agreed_on_with_browsers(self, mode, answer):
+        accepted = shake(environ(CHROME), compression=mode)
+        assert accepted.headers[-1] == ("Sec-WebSocket-Extensions", answer)
+        assert str(accepted.compression.extension) == answer
+
+    @pytest.mark.parametrize("mode", ["shared", "dedicated"])
+    @pytest.mark.parametrize("offered", [None, "", "x-webkit-deflate-frame", "permessage-deflate; foo"])
+    def test_is_not_without_an_offer_that_can_be_accepted(self, offered, mode):
+        accepted = shake(environ(sec_websocket_extensions=offered), compression=mode)
+        assert accepted.compression is None
+        assert accepted.headers[2:] == [ACCEPT]
+
+    @pytest.mark.parametrize("mode", [None, "shared"])
+    def test_wants_a_field_that_follows_the_grammar(self, mode):
+        """RFC 6455 section 9.1."""
+        request = environ(sec_websocket_extensions="permessage-deflate;")
+        assert refusal(request, "400 Bad Request", compression=mode) == (
+            "Expected Sec-WebSocket-Extensions to be a list of extensions with parameters, found "
+            "'permessage-deflate;'. Write it like: permessage-deflate; client_max_window_bits."
+        )
+
+
 class TestAnsweredByTheServer:
     """gevent-websocket's handler has sent a 101 before it calls the application."""
 
     def test_leaves_nothing_to_send_and_no_subprotocol_to_choose(self):
         request = environ(sec_websocket_protocol="chat")
         assert shake(request, subprotocols=["chat"], answered=True) == Accepted([], None)
+        assert shake(environ(CHROME), compression="shared", answered=True) == Accepted([], None)
 
     def test_does_not_change_what_is_refused(self):
         refusal(environ(origin="https://evil.example"), "403 Forbidden", answered=True)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from wsmiddleware.protocol.connection import Connection, Event, Failed, State
+from wsmiddleware.protocol.deflate import Deflate
 from wsmiddleware.protocol.errors import PeerError
 
 MASK = bytes.fromhex("37 fa 21 3d")
@@ -60,12 +61,14 @@ def client_frame(opcode: int, payload: bytes = b"", *, fin: bool = True, rsv: in
     return frame(opcode, payload, fin=fin, rsv=rsv, mask=mask)
 
 
-def server_end(*, max_message_size: int = LIMIT) -> Connection:
-    return Connection(max_message_size=max_message_size)
+def server_end(*, max_message_size: int = LIMIT, deflate: Deflate | None = None) -> Connection:
+    return Connection(max_message_size=max_message_size, deflate=deflate)
 
 
-def client_end(*, max_message_size: int = LIMIT, new_mask: Callable[[], bytes] = lambda: MASK) -> Connection:
-    return Connection(max_message_size=max_message_size, new_mask=new_mask)
+def client_end(
+    *, max_message_size: int = LIMIT, new_mask: Callable[[], bytes] = lambda: MASK, deflate: Deflate | None = None
+) -> Connection:
+    return Connection(max_message_size=max_message_size, new_mask=new_mask, deflate=deflate)
 
 
 class Side(NamedTuple):
@@ -159,9 +162,11 @@ def assert_failed(connection: Connection, side: Side, events: Events, error: typ
 class ConnectionPair:
     """A server's end and a client's end, back to back. What one writes, the other reads when carry is called."""
 
-    def __init__(self, *, max_message_size: int = LIMIT) -> None:
-        self.server = server_end(max_message_size=max_message_size)
-        self.client = client_end(max_message_size=max_message_size)
+    def __init__(
+        self, *, max_message_size: int = LIMIT, deflates: tuple[Deflate | None, Deflate | None] = (None, None)
+    ) -> None:
+        self.server = server_end(max_message_size=max_message_size, deflate=deflates[0])
+        self.client = client_end(max_message_size=max_message_size, deflate=deflates[1])
 
     def carry(self, size: int = 1 << 16) -> tuple[Events, Events]:
         """Carry in chunks of *size* until both are silent. Return what the server and what the client heard."""

@@ -13,7 +13,8 @@ from wsmiddleware.exceptions import ConnectionClosed
 from wsmiddleware.hub.lock import SectionLock
 from wsmiddleware.hub.memory import Rooms
 from wsmiddleware.hub.types import Frame, Joined, Member, Message, Position, Subscriber
-from wsmiddleware.protocol.frames import BINARY, TEXT, encode_frame
+from wsmiddleware.protocol.broadcast import Broadcast
+from wsmiddleware.protocol.frames import BINARY, TEXT
 
 _REFUSAL = (
     "this thread is inside the hub's render function, where the hub cannot be used. render must be quick and pure: "
@@ -173,9 +174,9 @@ class Hub:
     def _frame(self, message: Message) -> Frame:
         content = message.data if self._render is None else self._render(message)
         if isinstance(content, str):
-            return encode_frame(TEXT, content.encode())
+            return Broadcast(TEXT, content.encode())
         if isinstance(content, bytes):
-            return encode_frame(BINARY, content)
+            return Broadcast(BINARY, content)
         raise TypeError(f"expected render to return str or bytes, found {type(content).__name__}")
 
 

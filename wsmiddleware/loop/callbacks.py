@@ -18,6 +18,7 @@ from wsmiddleware.loop.loop import Loop
 from wsmiddleware.loop.streams import Stream
 from wsmiddleware.loop.system import run_in
 from wsmiddleware.protocol.close import CloseEvent
+from wsmiddleware.protocol.deflate import Deflate
 
 
 class Callbacks(Protocol):
@@ -45,9 +46,10 @@ class CallbackChannel(Channel):
         on_done: Callable[[Channel], None],
         callbacks: Callbacks,
         context: Context,
+        deflate: Deflate | None = None,
     ) -> None:
         """As Channel; calls *callbacks* in *context*, so that no session sees another's context variables."""
-        super().__init__(loop, stream, settings, on_done)
+        super().__init__(loop, stream, settings, on_done, deflate)
         self._callbacks = callbacks
         self._on_message = callbacks.on_message
         self._context = context

@@ -38,7 +38,7 @@ cdef class Channel(Line):
 
     cpdef start(self, bytes early)
     cpdef int send(self, int opcode, data) except -1
-    cpdef offer(self, bytes frame)
+    cpdef offer(self, frame)
     cpdef attend(self)
     cpdef receive(self, timeout)
     cdef wake(self)

@@ -40,6 +40,7 @@ from wsmiddleware.protocol.close import (
     close_event,
 )
 from wsmiddleware.protocol.connection import Connection, Failed, Ping, Pong, State
+from wsmiddleware.protocol.deflate import Deflate
 from wsmiddleware.protocol.wire import Payload
 
 log = logging.getLogger("wsmiddleware.session")
@@ -98,9 +99,19 @@ class Channel(Line):
         "_last_message",
     )
 
-    def __init__(self, loop: Loop, stream: Stream, settings: Settings, on_done: Callable[[Channel], None]) -> None:
-        """Own *stream* from now on. *on_done* is called last, when descriptor and endpoint are done."""
-        self._protocol = Connection(max_message_size=settings.max_message_size)
+    def __init__(
+        self,
+        loop: Loop,
+        stream: Stream,
+        settings: Settings,
+        on_done: Callable[[Channel], None],
+        deflate: Deflate | None = None,
+    ) -> None:
+        """Own *stream* from now on. *on_done* is called last, when descriptor and endpoint are done.
+
+        *deflate* is there if compression has been agreed on.
+        """
+        self._protocol = Connection(max_message_size=settings.max_message_size, deflate=deflate)
         super().__init__(loop, stream, self._protocol.out, settings.send_queue)
         self.settings = settings
         self.session: object = None

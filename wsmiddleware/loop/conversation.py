@@ -13,6 +13,7 @@ from wsmiddleware.loop.channel import Channel, Settings
 from wsmiddleware.loop.loop import Loop
 from wsmiddleware.loop.streams import Stream
 from wsmiddleware.protocol.close import CloseCode
+from wsmiddleware.protocol.deflate import Deflate
 
 
 class ConversationChannel(Channel):
@@ -29,9 +30,10 @@ class ConversationChannel(Channel):
         function: Callable[..., object],
         params: Mapping[str, object],
         context: Context,
+        deflate: Deflate | None = None,
     ) -> None:
         """As Channel; calls ``function(session, **params)`` in *context*. The session ends when it returns."""
-        super().__init__(loop, stream, settings, on_done)
+        super().__init__(loop, stream, settings, on_done, deflate)
         self._function = function
         self._params = params
         self._context = context

@@ -2,7 +2,7 @@ cimport cython
 
 from wsmiddleware.protocol.wire cimport OutBuffer, PartialPayload, TextCheck, unmask
 
-cdef int BINARY, CLOSE, CONTINUATION, LENGTH, MAX_CONTROL, OPCODE, PING, PONG, RESERVED, TEXT, FIN, MASKED
+cdef int BINARY, CLOSE, CONTINUATION, LENGTH, MAX_CONTROL, OPCODE, PING, PONG, RESERVED, RSV1, TEXT, FIN, MASKED
 cdef int _OPEN, _CLOSING
 
 
@@ -16,6 +16,7 @@ cdef class Connection:
 
     cdef Py_ssize_t _max_message_size
     cdef object _new_mask
+    cdef object _deflate
 
     cdef bytes _data
     cdef Py_ssize_t _position
@@ -28,6 +29,8 @@ cdef class Connection:
     cdef bytearray _message
     cdef TextCheck _text
     cdef int _empty_fragments
+    cdef bint _is_compressed
+    cdef Py_ssize_t _compressed_size
 
     cpdef receive(self, bytes data, Py_ssize_t size=*)
     cpdef keep_rest(self)
@@ -35,7 +38,7 @@ cdef class Connection:
     cpdef next_event(self)
 
     cpdef int send_message(self, int opcode, data) except -1
-    cpdef send_frame(self, bytes frame)
+    cpdef send_frame(self, frame)
     cpdef ping(self, data=*)
     cpdef pong(self, data)
     cpdef close(self, code, reason=*)
@@ -56,15 +59,17 @@ cdef class Connection:
     )
     cdef _parse(self)
     cdef _next_parsed(self)
+    @cython.locals(reserved=int)
     cdef int _check_header(self, int first, int second, int opcode, Py_ssize_t length) except -1
-    @cython.locals(before=Py_ssize_t)
-    cdef int _begin_frame(self, int opcode, Py_ssize_t length) except -1
+    @cython.locals(most=Py_ssize_t, before=Py_ssize_t)
+    cdef int _begin_frame(self, int first, int opcode, Py_ssize_t length) except -1
     @cython.locals(size=Py_ssize_t)
     cdef bint _fill(self, PartialPayload partial) except -1
     cdef TextCheck _text_so_far(self)
     cdef int _expect_text(self, bint is_text) except -1
-    @cython.locals(opcode=int)
+    @cython.locals(opcode=int, is_empty=bint)
     cdef _end_frame(self, bytes payload, bint final)
+    cdef bytes _decompress(self, bytes payload, bint final)
     cdef _control(self, int opcode, bytes payload)
     cdef _forget(self)
 

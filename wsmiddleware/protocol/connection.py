@@ -16,7 +16,9 @@ from collections.abc import Callable, Mapping
 from enum import IntEnum
 from typing import NamedTuple, TypeAlias
 
+from wsmiddleware.protocol.broadcast import Broadcast
 from wsmiddleware.protocol.close import MAX_REASON, Close, CloseCode, is_sendable, shorten
+from wsmiddleware.protocol.deflate import Deflate
 from wsmiddleware.protocol.errors import FramingError, InvalidText, MessageTooBig, PeerError, TooManyFragments
 from wsmiddleware.protocol.frames import (
     BINARY,
@@ -28,6 +30,7 @@ from wsmiddleware.protocol.frames import (
     PING,
     PONG,
     RESERVED,
+    RSV1,
     TEXT,
     decode_close,
     encode_close,
@@ -37,6 +40,10 @@ from wsmiddleware.protocol.wire import FIN, MASKED, OutBuffer, PartialPayload, P
 
 MAX_EMPTY_FRAGMENTS = 1_000
 """Fragments without payload in one message. The others are bounded by the size of the message."""
+
+SLACK = 1024
+"""Bytes that a compressed payload may have above twice the size of the largest message. What is longer is no
+compression: only blocks without content are."""
 
 
 class State(IntEnum):
@@ -112,6 +119,7 @@ class Connection:
         "out",
         "_max_message_size",
         "_new_mask",
+        "_deflate",
         "_data",
         "_position",
         "_end",
@@ -121,12 +129,21 @@ class Connection:
         "_message",
         "_text",
         "_empty_fragments",
+        "_is_compressed",
+        "_compressed_size",
     )
 
-    def __init__(self, *, max_message_size: int, new_mask: Callable[[], bytes] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        max_message_size: int,
+        new_mask: Callable[[], bytes] | None = None,
+        deflate: Deflate | None = None,
+    ) -> None:
         """Begin in state OPEN.
 
-        *max_message_size* is in bytes. *new_mask* makes this the client's end: it returns four random bytes per frame.
+        *max_message_size* is in bytes, of a message that is not compressed or not any more. *new_mask* makes this the
+        client's end: it returns four random bytes per frame. *deflate* is there if compression has been agreed on.
         """
         self.state: int = _OPEN
         """A State, as a plain int."""
@@ -143,6 +160,7 @@ class Connection:
 
         self._max_message_size = max_message_size
         self._new_mask = new_mask
+        self._deflate = deflate
 
         # What has come and is not parsed yet is _data from _position to _end.
         self._data = b""
@@ -158,6 +176,8 @@ class Connection:
         self._message: bytearray | None = None
         self._text: TextCheck | None = None
         self._empty_fragments = 0
+        self._is_compressed = False
+        self._compressed_size = 0  # bytes of its payload until now, as they came
 
     # What comes
 
@@ -208,11 +228,23 @@ class Connection:
     def send_message(self, opcode: int, data: Payload) -> None:
         """Send a message: *opcode* is TEXT, with *data* in UTF-8, or BINARY."""
         self._expect_open()
+        if self._deflate is not None:
+            compressed = self._deflate.compress(data)
+            if compressed is not None:
+                opcode |= RSV1
+                data = compressed
         self._put(opcode, data)
 
     def send_frame(self, frame: bytes) -> None:
-        """Send a whole message that ``encode_frame`` has made for many receivers; the server's end only."""
+        """Send a whole message, an unmasked frame that has been made for many receivers; the server's end only.
+
+        A Broadcast is sent compressed where that has been agreed on.
+        """
         self._expect_open()
+        if self._deflate is not None and isinstance(frame, Broadcast):
+            compressed = frame.compressed()
+            if compressed is not None and self._deflate.take_foreign():
+                frame = compressed
         self.out.extend(frame)
 
     def ping(self, data: bytes = b"") -> None:
@@ -359,7 +391,7 @@ class Connection:
                 self._position = position + length
                 return self._control(opcode, _payload(data, mask_at, position, position + length))
 
-            self._begin_frame(opcode, length)
+            self._begin_frame(first, opcode, length)
             final = first & FIN != 0
             if end - position < length:
                 self._position = position
@@ -368,7 +400,7 @@ class Connection:
                 continue
             self._position = position + length
             payload = _payload(data, mask_at, position, position + length)
-            if not final and self._opcode == TEXT:
+            if not final and self._opcode == TEXT and not self._is_compressed:
                 self._expect_text(self._text_so_far().add(payload))
             event = self._end_frame(payload, final)
             if event is not None:
@@ -376,9 +408,11 @@ class Connection:
 
     def _check_header(self, first: int, second: int, opcode: int, length: int) -> None:
         """Check all that the first two bytes of a frame tell (section 5.2). Raises FramingError."""
-        if first & RESERVED:
-            # "MUST be 0 unless an extension is negotiated that defines meanings for non-zero values."
-            raise FramingError(f"expected reserved bits to be 0, found {(first & RESERVED) >> 4:03b}")
+        reserved = first & RESERVED
+        if reserved and (reserved != RSV1 or self._deflate is None or (opcode != TEXT and opcode != BINARY)):
+            # "MUST be 0 unless an extension is negotiated that defines meanings for non-zero values." One is, for the
+            # first frame of a message (RFC 7692 section 6).
+            raise FramingError(f"expected reserved bits to be 0, found {reserved >> 4:03b}")
         if opcode >= CLOSE:
             if opcode > PONG:
                 raise FramingError(f"expected a known opcode, found {opcode:#x}")
@@ -401,18 +435,25 @@ class Connection:
         if self._new_mask is not None and second & MASKED:
             raise FramingError("expected a server's frame not to be masked, found one that is")
 
-    def _begin_frame(self, opcode: int, length: int) -> None:
+    def _begin_frame(self, first: int, opcode: int, length: int) -> None:
         if opcode != CONTINUATION:
             self._opcode = opcode
+            self._is_compressed = first & RSV1 != 0
+            self._compressed_size = 0
+        most = self._max_message_size
         before = len(self._message) if self._message is not None else 0
-        if length > self._max_message_size - before:  # Not the sum: what a client claims can be more than 63 bits hold.
+        if self._is_compressed:
+            most = 2 * most + SLACK
+            before = self._compressed_size
+        if length > most - before:  # Not the sum: what a client claims can be more than 63 bits hold.
             raise MessageTooBig(f"expected a message of at most {self._max_message_size} bytes, found a longer one")
+        self._compressed_size += length
 
     def _fill(self, partial: PartialPayload) -> bool:
         """Put what has come of a payload to its beginning; say whether it is whole now."""
         size = partial.add(self._data, self._position, self._end)
         self._position += size
-        if self._opcode == TEXT and size and (partial.missing or not self._final):
+        if self._opcode == TEXT and not self._is_compressed and size and (partial.missing or not self._final):
             self._expect_text(partial.add_last_to(self._text_so_far(), size))
         return not partial.missing
 
@@ -428,12 +469,14 @@ class Connection:
 
     def _end_frame(self, payload: bytes, final: bool) -> Event | None:
         """Take a frame's *payload*; return the message if this is the *final* piece of it."""
+        is_empty = not payload
+        if self._is_compressed:
+            payload = self._decompress(payload, final)
         if not final or self._message is not None:
             if self._message is None:
                 self._message = bytearray()
-            if payload:
-                self._message += payload
-            elif not final:
+            self._message += payload
+            if is_empty and not final:
                 self._empty_fragments += 1
                 if self._empty_fragments > MAX_EMPTY_FRAGMENTS:
                     raise TooManyFragments(f"expected at most {MAX_EMPTY_FRAGMENTS} empty fragments in a message")
@@ -450,6 +493,14 @@ class Connection:
             return payload.decode()
         except UnicodeDecodeError:
             raise _invalid_text() from None
+
+    def _decompress(self, payload: bytes, final: bool) -> bytes:
+        before = self._message if self._message is not None else b""
+        assert self._deflate is not None
+        payload = self._deflate.decompress(payload, final, self._max_message_size - len(before), before)
+        if not final and self._opcode == TEXT:
+            self._expect_text(self._text_so_far().add(payload))
+        return payload
 
     def _control(self, opcode: int, payload: bytes) -> Event:
         if opcode == PING:

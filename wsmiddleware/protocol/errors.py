@@ -25,6 +25,12 @@ class InvalidText(PeerError):
     code = CloseCode.INVALID_DATA
 
 
+class InvalidDeflate(PeerError):
+    """A compressed message that does not decompress (RFC 7692 section 7.2.2)."""
+
+    code = CloseCode.INVALID_DATA
+
+
 class MessageTooBig(PeerError):
     """A message longer than the limit."""
 

@@ -29,6 +29,8 @@ PING = 0x9
 PONG = 0xA
 
 RESERVED = 0x70
+RSV1 = 0x40
+"""On the first frame of a message: it is compressed (RFC 7692 section 6)."""
 OPCODE = 0x0F
 LENGTH = 0x7F
 

@@ -12,6 +12,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from wsmiddleware.protocol import extensions
+from wsmiddleware.protocol.deflate import Agreed, Mode, agree
 from wsmiddleware.protocol.forwarded import TrustedProxies
 from wsmiddleware.protocol.origin import Origins
 
@@ -25,7 +27,7 @@ _KEY = re.compile(r"[A-Za-z0-9+/]{22}==")
 
 _HTTP = re.compile(r"HTTP/1\.[1-9]")
 
-TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+TOKEN = re.compile(extensions.TOKEN)
 """RFC 9110 section 5.6.2."""
 
 _DRAFT_FIELDS = {
@@ -51,6 +53,9 @@ class Accepted(NamedTuple):
     subprotocol: str | None
     """The one to speak, None if the client offers none that is spoken here."""
 
+    compression: Agreed | None = None
+    """What is compressed and how; None if nothing is."""
+
 
 class Refused(NamedTuple):
     """The handshake is wrong, and this is the response. All its header fields are end-to-end, as PEP 3333 demands."""
@@ -75,15 +80,16 @@ def shake_hands(
     origins: Origins,
     subprotocols: Sequence[str],
     proxies: TrustedProxies,
+    compression: Mode | None = None,
     answered: bool = False,
 ) -> Accepted | Refused:
     """Judge a client's handshake. Raises nothing, whatever a client sends.
 
     *origins* says which pages may connect, and *proxies* which host the request is for. *subprotocols* are those
-    spoken here, the preferred one first.
+    spoken here, the preferred one first. *compression* says how messages are compressed for clients that offer it.
 
-    *answered* says that the server has sent its own 101 already. Then it is too late to choose a subprotocol, and all
-    else is judged as ever: that server may have let pass what is wrong.
+    *answered* says that the server has sent its own 101 already. Then it is too late to choose a subprotocol and to
+    compress, and all else is judged as ever: that server may have let pass what is wrong.
     """
     # The items of section 4.2.1, the version before those that depend on it.
     method = environ.get("REQUEST_METHOD", "")
@@ -142,6 +148,18 @@ def shake_hands(
             "and put commas between them.",
         )
 
+    try:
+        offers = extensions.parse(environ.get("HTTP_SEC_WEBSOCKET_EXTENSIONS", ""))
+    except ValueError:
+        # RFC 6455 section 9.1: whoever receives what the grammar does not allow "MUST immediately _Fail the WebSocket
+        # Connection_".
+        return _refuse(
+            "400 Bad Request",
+            "Expected Sec-WebSocket-Extensions to be a list of extensions with parameters, found "
+            f"{_field(environ, 'HTTP_SEC_WEBSOCKET_EXTENSIONS')}. Write it like: permessage-deflate; "
+            "client_max_window_bits.",
+        )
+
     host = proxies.host(environ)
     if not origins.allow(environ.get("HTTP_ORIGIN"), host):
         if origins.named is None:
@@ -162,7 +180,10 @@ def shake_hands(
     headers = [("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", _accept(key))]
     if subprotocol is not None:
         headers.append(("Sec-WebSocket-Protocol", subprotocol))
-    return Accepted(headers, subprotocol)
+    agreed = None if compression is None else agree(offers, compression)
+    if agreed is not None:
+        headers.append(("Sec-WebSocket-Extensions", str(agreed.extension)))
+    return Accepted(headers, subprotocol, agreed)
 
 
 def _accept(key: str) -> str:

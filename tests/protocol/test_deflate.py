@@ -1,0 +1,318 @@
+import json
+import zlib
+
+import pytest
+
+from wsmiddleware.protocol.close import CloseCode
+from wsmiddleware.protocol.deflate import (
+    MAX_FINAL_BLOCKS,
+    MIN_SIZE,
+    OWN_BITS,
+    Agreed,
+    Deflate,
+    Mode,
+    agree,
+    compress_alone,
+)
+from wsmiddleware.protocol.errors import InvalidDeflate, MessageTooBig
+from wsmiddleware.protocol.extensions import parse
+
+TAIL = b"\x00\x00\xff\xff"
+
+HELLO = bytes.fromhex("f2 48 cd c9 c9 07 00")
+"""Section 7.2.3.1."""
+
+
+def answer(field: str, mode: Mode = "dedicated") -> str | None:
+    agreed = agree(parse(field), mode)
+    return None if agreed is None else str(agreed.extension)
+
+
+def ends(out_takeover: bool = True, in_takeover: bool = True, bits: int = OWN_BITS) -> tuple[Deflate, Deflate]:
+    """Return the two ends of a connection."""
+    return (
+        Deflate(out_takeover=out_takeover, out_bits=bits, in_takeover=in_takeover, in_bits=15),
+        Deflate(out_takeover=in_takeover, out_bits=15, in_takeover=out_takeover, in_bits=bits),
+    )
+
+
+def end(takeover: bool = False, bits: int = 15) -> Deflate:
+    return ends(in_takeover=takeover, bits=bits)[0]
+
+
+def inflate(deflate: Deflate, *pieces: bytes, limit: int = 1_000_000) -> bytes:
+    found = bytearray()
+    for number, piece in enumerate(pieces, 1):
+        found += deflate.decompress(piece, number == len(pieces), limit - len(found), found)
+    return bytes(found)
+
+
+def squeeze(data: bytes, bits: int = 15, mode: int = zlib.Z_SYNC_FLUSH, level: int = 9) -> bytes:
+    compressor = zlib.compressobj(level, zlib.DEFLATED, -bits)
+    return (compressor.compress(data) + compressor.flush(mode)).removesuffix(TAIL)
+
+
+class TestAgree:
+    @pytest.mark.parametrize("field", ["", "foo", "permessage-bzip2", "Permessage-Deflate", "x-webkit-deflate-frame"])
+    def test_speaks_nothing_else(self, field):
+        assert answer(field) is None
+
+    @pytest.mark.parametrize(
+        ("offer", "dedicated"),
+        [
+            ("", ""),
+            ("server_no_context_takeover", "server_no_context_takeover"),
+            ("client_no_context_takeover", "client_no_context_takeover"),
+            (
+                "client_no_context_takeover; server_no_context_takeover",
+                "server_no_context_takeover; client_no_context_takeover",
+            ),
+            ("client_max_window_bits", "client_max_window_bits=12"),
+            ("client_max_window_bits=15", "client_max_window_bits=12"),
+            ("client_max_window_bits=10", "client_max_window_bits=10"),
+            ("client_max_window_bits=8", "client_max_window_bits=8"),
+            ("server_max_window_bits=15", "server_max_window_bits=12"),
+            ("server_max_window_bits=9", "server_max_window_bits=9"),
+            ("server_max_window_bits=8", "server_max_window_bits=8"),
+            ('server_max_window_bits="10"', "server_max_window_bits=10"),
+        ],
+    )
+    def test_answers_what_was_asked(self, offer, dedicated):
+        """The answer says what it has to, and never client_max_window_bits unless the offer did (section 7.1.2.2)."""
+        field = "; ".join(filter(None, ["permessage-deflate", offer]))
+        assert answer(field) == "; ".join(filter(None, ["permessage-deflate", dedicated]))
+
+    @pytest.mark.parametrize(
+        ("offer", "rest"),
+        [
+            ("", ""),
+            ("server_no_context_takeover", ""),
+            ("client_max_window_bits", ""),
+            ("client_max_window_bits=9", "; client_max_window_bits=9"),
+            ("server_max_window_bits=10", "; server_max_window_bits=10"),
+        ],
+    )
+    def test_shared_contexts_take_nothing_over(self, offer, rest):
+        field = "; ".join(filter(None, ["permessage-deflate", offer]))
+        expected = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+        assert answer(field, "shared") == expected + rest
+
+    @pytest.mark.parametrize(
+        "parameter",
+        [
+            "unknown",
+            "unknown=1",
+            "Server_No_Context_Takeover",
+            "server_no_context_takeover=1",
+            "client_no_context_takeover=true",
+            "server_max_window_bits",
+            "server_max_window_bits=7",
+            "server_max_window_bits=16",
+            "server_max_window_bits=08",
+            "server_max_window_bits=-9",
+            "server_max_window_bits=1e1",
+            "server_max_window_bits=100000000000000000000",
+            "client_max_window_bits=7",
+            "client_max_window_bits=16",
+            "client_max_window_bits=012",
+            "client_max_window_bits; client_max_window_bits",
+            "server_no_context_takeover; server_no_context_takeover",
+            "server_max_window_bits=10; server_max_window_bits=10",
+        ],
+    )
+    def test_declines_wrong_offers_and_takes_the_next(self, parameter):
+        wrong = f"permessage-deflate; {parameter}"
+        assert answer(wrong) is None
+        assert answer(f"{wrong}, foo, permessage-deflate; server_max_window_bits=9, permessage-deflate") == (
+            "permessage-deflate; server_max_window_bits=9"
+        )
+
+    def test_says_what_both_ends_do(self):
+        agreed = agree(parse("permessage-deflate; client_no_context_takeover; client_max_window_bits=9"), "dedicated")
+        assert agreed == Agreed(True, False, OWN_BITS, 9, agreed.extension)
+        assert inflate(agreed.deflate(), HELLO) == b"Hello"
+
+    def test_a_client_that_has_not_said_so_may_use_the_largest_window(self):
+        far = bytes(range(256)) * 64
+        deflate = agree(parse("permessage-deflate"), "dedicated").deflate()
+        message = far + b"*" * 16_000 + far
+        assert inflate(deflate, squeeze(message)) == message
+
+
+class TestDecompress:
+    @pytest.mark.parametrize("takeover", [False, True])
+    @pytest.mark.parametrize(
+        "payload",
+        [
+            pytest.param("f2 48 cd c9 c9 07 00", id="one block (7.2.3.1)"),
+            pytest.param("00 05 00 fa ff 48 65 6c 6c 6f 00", id="no compression (7.2.3.3)"),
+            pytest.param("f3 48 cd c9 c9 07 00 00", id="a final block (7.2.3.4)"),
+            pytest.param("f2 48 05 00 00 00 ff ff ca c9 c9 07 00", id="two blocks (7.2.3.5)"),
+            pytest.param("f3 48 cd c9 c9 07 00", id="a final block, and nothing more"),
+        ],
+    )
+    def test_the_examples_of_the_specification(self, payload, takeover):
+        payload = bytes.fromhex(payload)
+        deflate = end(takeover)
+        for _ in range(2):
+            assert inflate(deflate, payload) == b"Hello"
+            assert inflate(deflate, *(payload[at : at + 1] for at in range(len(payload)))) == b"Hello"
+            assert inflate(deflate, payload, b"") == b"Hello"
+
+    def test_the_example_of_context_takeover(self):
+        """Section 7.2.3.2."""
+        deflate = end(takeover=True)
+        assert inflate(deflate, HELLO) == b"Hello"
+        assert inflate(deflate, bytes.fromhex("f2 00 11 00 00")) == b"Hello"
+        with pytest.raises(InvalidDeflate):
+            inflate(end(), bytes.fromhex("f2 00 11 00 00"))
+
+    def test_an_empty_message(self):
+        """Section 7.2.3.6."""
+        assert inflate(end(), b"\x00") == b""
+
+    def test_what_stands_behind_a_final_block_may_refer_to_it(self):
+        text = b"abcdefghijklmnopqrstuvwxyz" * 4
+        first = squeeze(text, mode=zlib.Z_FINISH)
+        compressor = zlib.compressobj(9, zlib.DEFLATED, -15, zdict=text)
+        second = compressor.compress(text) + compressor.flush(zlib.Z_SYNC_FLUSH)
+        assert len(second) < 12
+        assert inflate(end(), first + second.removesuffix(TAIL)) == text * 2
+        assert inflate(end(), first, second.removesuffix(TAIL)) == text * 2
+
+    @pytest.mark.parametrize("takeover", [False, True])
+    def test_final_blocks_without_end_are_refused(self, takeover):
+        """Each would cost a new context, and a look at all that is behind it."""
+        one = squeeze(b"", mode=zlib.Z_FINISH)
+        assert inflate(end(takeover), one * (MAX_FINAL_BLOCKS - 1)) == b""
+        with pytest.raises(InvalidDeflate, match=f"at most {MAX_FINAL_BLOCKS} final blocks in a message, found more"):
+            inflate(end(takeover), one * 100_000)
+
+    @pytest.mark.parametrize("takeover", [False, True])
+    @pytest.mark.parametrize("data", [b"\xff" * 10, b"Hello, World!", bytes.fromhex("00 05 00 fb ff 48")])
+    def test_nonsense_is_refused(self, data, takeover):
+        with pytest.raises(InvalidDeflate, match="^expected a compressed message to be DEFLATE, found ") as raised:
+            inflate(end(takeover), data)
+        assert raised.value.code == CloseCode.INVALID_DATA
+
+    @pytest.mark.parametrize("missing", range(1, 7))
+    def test_a_block_that_is_cut_is_refused(self, missing):
+        with pytest.raises(InvalidDeflate):
+            inflate(end(), HELLO[:-missing])
+
+    def test_a_reference_beyond_the_agreed_window_is_refused(self):
+        """Within one message it does no harm, and is not noticed."""
+        first, second = bytes(range(256)) * 2, b"*" * 600
+        far = zlib.compressobj(9, zlib.DEFLATED, -15, zdict=first + second)
+        compressed = far.compress(first) + far.flush(zlib.Z_SYNC_FLUSH)
+        for bits in (9, 15):
+            _, other = ends(bits=bits)
+            assert inflate(other, squeeze(first, bits=9)) == first
+            assert inflate(other, squeeze(second, bits=9)) == second
+            if bits == 15:
+                assert inflate(other, compressed.removesuffix(TAIL)) == first
+                continue
+            with pytest.raises(InvalidDeflate):
+                inflate(other, compressed.removesuffix(TAIL))
+
+    @pytest.mark.parametrize("takeover", [False, True])
+    @pytest.mark.parametrize("pieces", [1, 7, 1000])
+    def test_the_limit_counts_while_inflating(self, takeover, pieces):
+        bomb = squeeze(bytes(1_000_000))
+        size = -(-len(bomb) // pieces)
+        parts = [bomb[at : at + size] for at in range(0, len(bomb), size)]
+        assert inflate(end(takeover), *parts, limit=1_000_000) == bytes(1_000_000)
+        with pytest.raises(MessageTooBig, match="of a compressed message, found more$"):
+            inflate(end(takeover), *parts, limit=999_999)
+
+    def test_no_more_than_the_limit_is_ever_made(self, monkeypatch):
+        """A bomb of 100 MB stops at the limit."""
+        made = []
+
+        class Counting:
+            def __init__(self, *arguments):
+                self.inner = inner(*arguments)
+
+            def decompress(self, data, limit):
+                made.append(self.inner.decompress(data, limit))
+                return made[-1]
+
+            def __getattr__(self, name):
+                return getattr(self.inner, name)
+
+        inner = zlib.decompressobj
+        bomb = squeeze(bytes(100_000_000))
+        monkeypatch.setattr(zlib, "decompressobj", Counting)
+        with pytest.raises(MessageTooBig):
+            inflate(end(), bomb, limit=1000)
+        assert sum(map(len, made)) == 1001
+
+
+class TestCompress:
+    MESSAGES = tuple(
+        json.dumps({"user": n, "name": f"user{n}", "text": "Hello, how are you today? Fine, thanks."}).encode()
+        for n in range(50)
+    )
+
+    @pytest.mark.parametrize("bits", range(8, 16))
+    @pytest.mark.parametrize("takeover", [False, True])
+    def test_the_other_end_reads_it(self, takeover, bits):
+        one, other = ends(out_takeover=takeover, bits=bits)
+        for message in (*self.MESSAGES, b"".join(self.MESSAGES), bytes(100_000)):
+            compressed = one.compress(message)
+            assert len(compressed) < len(message)
+            assert inflate(other, compressed) == message
+
+    def test_takeover_makes_similar_messages_smaller(self):
+        taking, _ = ends()
+        fresh, _ = ends(out_takeover=False)
+        with_context, without = (sum(len(end.compress(m)) for m in self.MESSAGES) for end in (taking, fresh))
+        assert with_context < without / 2
+
+    def test_256_bytes_of_window_are_no_reference_too_far(self):
+        """zlib has no such compressor, and its decompressor is not that strict: so it is looked at here."""
+        one, _ = ends(bits=8)
+        message = bytes(range(256)) * 20
+        compressed = one.compress(message + b" " * 1000)
+        assert zlib.decompressobj(-8).decompress(compressed + TAIL) == message + b" " * 1000
+
+    @pytest.mark.parametrize("takeover", [False, True])
+    def test_small_messages_stay_as_they_are(self, takeover):
+        one, _ = ends(out_takeover=takeover)
+        assert one.compress(b"*" * (MIN_SIZE - 1)) is None
+        assert one.compress(b"*" * MIN_SIZE) is not None
+
+    def test_what_does_not_shrink_stays_as_it_is(self):
+        one, _ = ends(out_takeover=False)
+        assert one.compress(bytes(range(200))) is None
+        assert compress_alone(bytes(range(200))) is None
+
+    def test_with_takeover_it_does_not(self):
+        """It is in our window then, and so it has to get into the peer's."""
+        one, other = ends()
+        message = bytes(range(200))
+        compressed = one.compress(message)
+        assert len(compressed) > len(message)
+        assert inflate(other, compressed) == message
+        assert len(one.compress(message)) < 20
+
+    @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+    @pytest.mark.parametrize("takeover", [False, True])
+    def test_takes_whatever_can_be_sent(self, takeover, kind):
+        one, other = ends(out_takeover=takeover)
+        assert inflate(other, one.compress(kind(self.MESSAGES[0] * 3))) == self.MESSAGES[0] * 3
+
+
+class TestForeign:
+    def test_what_comes_after_it_refers_to_nothing_before(self):
+        one, other = ends()
+        message = TestCompress.MESSAGES[0]
+        assert inflate(other, one.compress(message)) == message
+        assert one.take_foreign()
+        assert inflate(other, compress_alone(b"foreign" * 20)) == b"foreign" * 20
+        assert inflate(other, one.compress(message)) == message
+
+    def test_not_for_a_smaller_window(self):
+        one, _ = ends(bits=OWN_BITS - 1)
+        assert not one.take_foreign()
+        assert one.take_foreign(OWN_BITS - 1)
