@@ -28,7 +28,7 @@ def create_app(hub_url: str = "memory://") -> Flask:
     app.wsgi_app = sockets  # type: ignore[method-assign]
     app.extensions["wsmiddleware"] = sockets
 
-    @sockets.route("/ws/<room>", max_message_size=MESSAGE_SIZE_LIMIT)
+    @sockets.route("/ws/<room>", max_message_size=MESSAGE_SIZE_LIMIT, compression="shared")
     class RoomChat(Chat):
         hub = Hub(hub_url, history=HISTORY, render=render)
 

@@ -109,6 +109,20 @@ def test_two_people_chat(enter: Enter) -> None:
     expect(ada.locator("#people-count")).to_have_text("2")
 
 
+def test_what_they_say_is_compressed(enter: Enter) -> None:
+    ada, bob = enter("Ada"), enter("Bob")
+    said = "No, no, no. " * 50 + "Yes 😀"
+    say(ada, said)
+    expect(messages(bob)).to_have_text([said])
+    agreed = ada.evaluate(
+        """() => new Promise((resolve) => {
+            const socket = new WebSocket(`ws://${location.host}/ws/other`);
+            socket.onopen = () => { resolve(socket.extensions); socket.close(); };
+        })"""
+    )
+    assert agreed == "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+
+
 def test_two_people_of_one_name_can_be_told_apart(enter: Enter) -> None:
     first, second = enter("Ada"), enter("Ada")
     expect(people(second)).to_have_text([re.compile(r"Ada #\w{4}"), re.compile(r"Ada #\w{4}")])
