@@ -31,7 +31,7 @@ class RouteOptions(TypedDict, total=False):
     compression: Mode | None
     """How messages are compressed for clients that offer permessage-deflate, as all browsers do. "shared": each by
     itself, with no memory for idle sessions. "dedicated": with reference to those before, which makes similar ones much
-    smaller, and costs each session up to 70 KB. None: not at all."""
+    smaller, and costs each session some 40 KB. None: not at all."""
 
     max_message_size: int
     """Bytes, after decompression."""

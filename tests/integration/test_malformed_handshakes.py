@@ -73,6 +73,12 @@ MALFORMED = [
     ),
     *(
         pytest.param(
+            {"Sec-WebSocket-Extensions": offer}, BAD, f"with parameters, found '{offer}'.", id=f"extensions {offer}"
+        )
+        for offer in ("=;,", "permessage-deflate;", "a b", 'a; b="', "a; b=c d")
+    ),
+    *(
+        pytest.param(
             {"Origin": origin},
             ORIGIN,
             f"Expected Origin to be that of a page of this host, 'localhost', found '{origin}'.",
@@ -241,7 +247,7 @@ class TestWhatIsNotMalformed:
             {"Sec-WebSocket-Protocol": "unknown, other"},
             {"Sec-WebSocket-Protocol": ", ,"},
             {"Sec-WebSocket-Extensions": "permessage-deflate; client_max_window_bits, x-unknown"},
-            {"Sec-WebSocket-Extensions": "=;,"},
+            {"Sec-WebSocket-Extensions": ', ,foo; bar="a", '},
             {"Cookie": "\xff=\xfe"},
             {"Content-Length": "0"},
         ],
