@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any
 
 import pytest
 
-from wsmiddleware.loop.channel import Settings
-from wsmiddleware.options import Options, RouteOptions, complete
+from wsmiddleware.loop.settings import Settings
+from wsmiddleware.options import MOST, Options, RouteOptions, complete
 
 NUMBERS = ["max_message_size", "receive_queue", "send_queue"]
 SECONDS = ["idle_timeout", "close_timeout"]
@@ -104,9 +105,9 @@ class TestNumbers:
             complete_one(name, value)
 
     @pytest.mark.parametrize("name", NUMBERS)
-    @pytest.mark.parametrize("value", [0, -1])
-    def test_are_positive(self, name, value):
-        with pytest.raises(ValueError, match=f"^expected {name} to be 1 or more, found {value}$"):
+    @pytest.mark.parametrize("value", [0, -1, MOST + 1, sys.maxsize])
+    def test_are_positive_and_not_without_limit(self, name, value):
+        with pytest.raises(ValueError, match=f"^expected {name} to be 1 to {MOST:,}, found {value}$"):
             complete_one(name, value)
 
 

@@ -15,8 +15,8 @@ from tests.support.loop import NO_CODE, Recorder, Service, echo, narrow
 from tests.support.wire import frame
 from tests.support.wsgi import PATIENCE, in_thread, wait_until
 from wsmiddleware.exceptions import ConnectionClosed
-from wsmiddleware.loop.channel import Settings
 from wsmiddleware.loop.loop import Loop
+from wsmiddleware.loop.settings import Settings
 from wsmiddleware.protocol.close import Close, CloseCause
 from wsmiddleware.protocol.connection import Pong
 from wsmiddleware.session import Session

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypedDict
 
-from wsmiddleware.loop.channel import Settings
+from wsmiddleware.loop.settings import Settings
 from wsmiddleware.protocol.deflate import Mode
 from wsmiddleware.protocol.origin import Origins
 
@@ -31,7 +31,7 @@ class RouteOptions(TypedDict, total=False):
     compression: Mode | None
     """How messages are compressed for clients that offer permessage-deflate, as all browsers do. "shared": each by
     itself, with no memory for idle sessions. "dedicated": with reference to those before, which makes similar ones much
-    smaller, and costs each session some 40 KB. None: not at all."""
+    smaller, and costs each session some 50 KB. None: not at all."""
 
     max_message_size: int
     """Bytes, after decompression."""
@@ -58,6 +58,9 @@ class Options(NamedTuple):
     compression: Mode | None
     settings: Settings
 
+
+MOST = 1 << 40
+"""Of bytes and messages. Nothing is without limit; and twice as much has to be a number in C, too."""
 
 _NUMBERS = ("max_message_size", "receive_queue", "send_queue")
 _SECONDS = ("idle_timeout", "close_timeout")
@@ -101,8 +104,8 @@ def complete(given: RouteOptions) -> Options:
 def _number(name: str, value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(f"expected {name} to be an int, found {type(value).__name__}")
-    if value < 1:
-        raise ValueError(f"expected {name} to be 1 or more, found {value}")
+    if not 1 <= value <= MOST:
+        raise ValueError(f"expected {name} to be 1 to {MOST:,}, found {value}")
     return value
 
 

@@ -13,7 +13,7 @@ from gevent import GreenletExit
 from tests.support.loop import Message, Recorder, both_pollers, echo, narrow
 from tests.support.wire import client_frame
 from tests.support.wsgi import in_thread, wait_until
-from wsmiddleware.loop.channel import Settings
+from wsmiddleware.loop.settings import Settings
 from wsmiddleware.protocol.close import Close, CloseCause
 from wsmiddleware.session import Session
 

@@ -28,7 +28,7 @@ from tests.support.loop import (
 from tests.support.wire import Events, client_end, client_frame, frame, hear, pieces
 from tests.support.wsgi import wait_until
 from wsmiddleware.exceptions import ConnectionClosed
-from wsmiddleware.loop.channel import Settings
+from wsmiddleware.loop.settings import Settings
 from wsmiddleware.loop.system import READ_SIZE
 from wsmiddleware.protocol.close import Close, CloseCause
 from wsmiddleware.protocol.connection import Failed, Pong

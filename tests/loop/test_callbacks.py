@@ -19,7 +19,7 @@ from greenlet import getcurrent, greenlet
 from tests.support.loop import Peer, Recorder, Served, both_pollers, echo
 from tests.support.wsgi import wait_until
 from wsmiddleware.exceptions import ConnectionClosed
-from wsmiddleware.loop.channel import Settings
+from wsmiddleware.loop.settings import Settings
 from wsmiddleware.protocol.close import Close, CloseCause
 
 

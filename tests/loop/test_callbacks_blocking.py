@@ -12,7 +12,7 @@ from tests.support.loop import Message, Recorder, both_pollers, echo, narrow
 from tests.support.wire import client_frame
 from tests.support.wsgi import wait_until
 from wsmiddleware.exceptions import ConnectionClosed
-from wsmiddleware.loop.channel import Settings
+from wsmiddleware.loop.settings import Settings
 from wsmiddleware.protocol.close import Close, CloseCause
 from wsmiddleware.protocol.connection import Pong
 from wsmiddleware.session import Session

@@ -12,9 +12,10 @@ from tests.support.loop import Peer, Recorder, Served, Service, both_pollers, ec
 from tests.support.wire import client_frame, frame, pieces
 from tests.support.wsgi import wait_until
 from wsmiddleware.exceptions import ConnectionClosed
-from wsmiddleware.loop.channel import Settings
+from wsmiddleware.loop.settings import Settings
 from wsmiddleware.protocol.close import Close, CloseCause
-from wsmiddleware.protocol.connection import Pong, State
+from wsmiddleware.protocol.connection import Pong
+from wsmiddleware.protocol.states import State
 
 BRIEF = 0.05
 """Seconds: a timeout that is going to be reached."""

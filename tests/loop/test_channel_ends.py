@@ -12,7 +12,7 @@ import pytest
 from tests.support.loop import NO_CODE, SMALL, Recorder, Served, both_pollers, packets
 from tests.support.wire import client_frame, frame
 from tests.support.wsgi import in_thread, wait_until
-from wsmiddleware.loop.channel import Settings
+from wsmiddleware.loop.settings import Settings
 from wsmiddleware.protocol.close import Close, CloseCause
 from wsmiddleware.protocol.errors import FramingError, InvalidText, MessageTooBig
 

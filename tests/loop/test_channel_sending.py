@@ -10,7 +10,7 @@ from tests.support.loop import SMALL, Moment, Recorder, Served, both_pollers, ec
 from tests.support.wire import Events, client_end, client_frame, frame, hear
 from tests.support.wsgi import PATIENCE, in_thread, wait_until
 from wsmiddleware.exceptions import ConnectionClosed
-from wsmiddleware.loop.channel import Settings
+from wsmiddleware.loop.settings import Settings
 from wsmiddleware.protocol.close import Close, CloseCause
 from wsmiddleware.protocol.connection import Pong
 from wsmiddleware.session import Session

@@ -9,7 +9,7 @@ import pytest
 from tests.support.loop import Ends, Peer, Recorder, echo, piecemeal, tcp, tls
 from tests.support.wire import client_frame
 from tests.support.wsgi import wait_until
-from wsmiddleware.loop.channel import Settings
+from wsmiddleware.loop.settings import Settings
 from wsmiddleware.loop.streams import PlainStream
 from wsmiddleware.protocol.close import Close, CloseCause
 from wsmiddleware.protocol.connection import Pong

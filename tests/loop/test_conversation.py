@@ -19,7 +19,7 @@ from tests.support.loop import Message, Moment, Peer, Recorder, Served, both_pol
 from tests.support.wire import client_frame
 from tests.support.wsgi import PATIENCE, in_thread, wait_until
 from wsmiddleware.exceptions import ConnectionClosed
-from wsmiddleware.loop.channel import Settings
+from wsmiddleware.loop.settings import Settings
 from wsmiddleware.protocol.close import Close, CloseCause
 from wsmiddleware.protocol.connection import Pong
 from wsmiddleware.session import Session

@@ -13,7 +13,8 @@ from greenlet import getcurrent, greenlet
 
 from tests.support.loop import Peer, Recorder, Service, both_pollers, echo
 from tests.support.wsgi import wait_until
-from wsmiddleware.loop.channel import MAX_BATCH, Settings
+from wsmiddleware.loop.channel import MAX_BATCH
+from wsmiddleware.loop.settings import Settings
 from wsmiddleware.protocol.close import CloseCause
 from wsmiddleware.session import Session
 

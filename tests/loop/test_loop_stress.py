@@ -15,7 +15,7 @@ from tests.support.loop import Moment, Recorder, Served, Service, both_pollers, 
 from tests.support.wire import client_frame, frame
 from tests.support.wsgi import PATIENCE, in_thread
 from wsmiddleware.exceptions import ConnectionClosed
-from wsmiddleware.loop.channel import Settings
+from wsmiddleware.loop.settings import Settings
 from wsmiddleware.protocol.close import ENDINGS, CloseCause, CloseEvent
 from wsmiddleware.session import Session
 

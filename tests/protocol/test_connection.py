@@ -23,9 +23,10 @@ from tests.support.wire import (
     server_end,
     take,
 )
-from wsmiddleware.protocol.connection import MAX_EMPTY_FRAGMENTS, Connection, Ping, Pong, State
+from wsmiddleware.protocol.connection import MAX_EMPTY_FRAGMENTS, Connection, Ping, Pong
 from wsmiddleware.protocol.errors import FramingError, TooManyFragments
 from wsmiddleware.protocol.frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, encode_frame
+from wsmiddleware.protocol.states import State
 
 wire = bytes.fromhex
 

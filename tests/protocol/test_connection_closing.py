@@ -16,9 +16,10 @@ from tests.support.wire import (
     take,
 )
 from wsmiddleware.protocol.close import Close
-from wsmiddleware.protocol.connection import MOVES, Failed, Move, Ping, State
+from wsmiddleware.protocol.connection import Failed, Ping
 from wsmiddleware.protocol.errors import FramingError, InvalidText, MessageTooBig, TooManyFragments
 from wsmiddleware.protocol.frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT
+from wsmiddleware.protocol.states import MOVES, Move, State
 
 wire = bytes.fromhex
 

@@ -31,9 +31,10 @@ from tests.support.wire import (
     take,
 )
 from wsmiddleware.protocol.close import Close
-from wsmiddleware.protocol.connection import Failed, Ping, Pong, State
+from wsmiddleware.protocol.connection import Failed, Ping, Pong
 from wsmiddleware.protocol.errors import InvalidText
 from wsmiddleware.protocol.frames import BINARY, CLOSE, CONTINUATION, TEXT
+from wsmiddleware.protocol.states import State
 
 chunk_sizes = st.lists(st.integers(1, 20) | st.integers(1, 1000), min_size=1, max_size=8)
 

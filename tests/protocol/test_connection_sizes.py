@@ -22,9 +22,10 @@ from tests.support.wire import (
     pieces,
     server_end,
 )
-from wsmiddleware.protocol.connection import Ping, State
+from wsmiddleware.protocol.connection import Ping
 from wsmiddleware.protocol.errors import FramingError, MessageTooBig
 from wsmiddleware.protocol.frames import BINARY, CONTINUATION, PING, TEXT
+from wsmiddleware.protocol.states import State
 
 wire = bytes.fromhex
 

@@ -184,9 +184,36 @@ class TestDecompress:
     def test_final_blocks_without_end_are_refused(self, takeover):
         """Each would cost a new context, and a look at all that is behind it."""
         one = squeeze(b"", mode=zlib.Z_FINISH)
-        assert inflate(end(takeover), one * (MAX_FINAL_BLOCKS - 1)) == b""
-        with pytest.raises(InvalidDeflate, match=f"at most {MAX_FINAL_BLOCKS} final blocks in a message, found more"):
-            inflate(end(takeover), one * 100_000)
+        deflate = end(takeover)
+        for _ in range(2):
+            assert inflate(deflate, one * MAX_FINAL_BLOCKS + b"\x00") == b""
+            assert inflate(deflate, *[one] * MAX_FINAL_BLOCKS, b"\x00") == b""
+        for pieces in ([one * 100_000], [one] * (MAX_FINAL_BLOCKS + 1) + [b"\x00"]):
+            with pytest.raises(InvalidDeflate, match=f"at most {MAX_FINAL_BLOCKS} final blocks in a message, found"):
+                inflate(end(takeover), *pieces)
+
+    @pytest.mark.parametrize("takeover", [False, True])
+    def test_empty_pieces_are_nothing(self, takeover):
+        deflate = end(takeover)
+        final = squeeze(b"Hello", mode=zlib.Z_FINISH)
+        nothing = squeeze(b"", mode=zlib.Z_FINISH)
+        for pieces in ([HELLO, b"", b""], [b"", HELLO], [final, b"", b""], [b"", final, b"", b"\x00"]):
+            assert inflate(deflate, *pieces) == b"Hello"
+        assert inflate(deflate, nothing, b"") == b""
+        assert inflate(deflate, HELLO) == b"Hello"
+
+    def test_the_limit_counts_behind_a_final_block(self):
+        bombs = squeeze(bytes(600), mode=zlib.Z_FINISH) + squeeze(bytes(600))
+        assert inflate(end(), bombs, limit=1200) == bytes(1200)
+        with pytest.raises(MessageTooBig, match="^expected a message of at most 1199 bytes, found that a compressed"):
+            inflate(end(), bombs, limit=1199)
+
+    def test_with_takeover_a_cut_message_is_found_by_the_next_one(self):
+        """It would take a copy of the context to find it earlier."""
+        deflate = end(takeover=True)
+        assert inflate(deflate, HELLO[:-2]) != b"Hello"
+        with pytest.raises(InvalidDeflate):
+            inflate(deflate, squeeze(bytes(100)) * 20)
 
     @pytest.mark.parametrize("takeover", [False, True])
     @pytest.mark.parametrize("data", [b"\xff" * 10, b"Hello, World!", bytes.fromhex("00 05 00 fb ff 48")])
@@ -222,7 +249,7 @@ class TestDecompress:
         size = -(-len(bomb) // pieces)
         parts = [bomb[at : at + size] for at in range(0, len(bomb), size)]
         assert inflate(end(takeover), *parts, limit=1_000_000) == bytes(1_000_000)
-        with pytest.raises(MessageTooBig, match="of a compressed message, found more$"):
+        with pytest.raises(MessageTooBig, match="^expected a message of at most 999999 bytes, found that a compressed one"):
             inflate(end(takeover), *parts, limit=999_999)
 
     def test_no_more_than_the_limit_is_ever_made(self, monkeypatch):
@@ -308,11 +335,12 @@ class TestForeign:
         one, other = ends()
         message = TestCompress.MESSAGES[0]
         assert inflate(other, one.compress(message)) == message
-        assert one.take_foreign()
+        assert one.reads_foreign()
+        one.sent_foreign()
         assert inflate(other, compress_alone(b"foreign" * 20)) == b"foreign" * 20
         assert inflate(other, one.compress(message)) == message
 
     def test_not_for_a_smaller_window(self):
         one, _ = ends(bits=OWN_BITS - 1)
-        assert not one.take_foreign()
-        assert one.take_foreign(OWN_BITS - 1)
+        assert not one.reads_foreign()
+        assert one.reads_foreign(OWN_BITS - 1)

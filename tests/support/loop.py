@@ -20,10 +20,11 @@ from tests.support.wire import client_end, take
 from tests.support.wsgi import PATIENCE, authority, server_context, wait_until
 from wsmiddleware.exceptions import ConnectionClosed
 from wsmiddleware.loop.callbacks import CallbackChannel
-from wsmiddleware.loop.channel import Channel, Settings
+from wsmiddleware.loop.channel import Channel
 from wsmiddleware.loop.conversation import ConversationChannel
 from wsmiddleware.loop.loop import Loop
 from wsmiddleware.loop.poller import EpollPoller, WatcherPoller
+from wsmiddleware.loop.settings import Settings
 from wsmiddleware.loop.streams import PlainStream, Stream, TLSStream
 from wsmiddleware.loop.system import ReadBuffer
 from wsmiddleware.protocol.close import Close, CloseEvent

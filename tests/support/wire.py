@@ -6,9 +6,10 @@ import gc
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from wsmiddleware.protocol.connection import Connection, Event, Failed, State
+from wsmiddleware.protocol.connection import Connection, Event, Failed
 from wsmiddleware.protocol.deflate import Deflate
 from wsmiddleware.protocol.errors import PeerError
+from wsmiddleware.protocol.states import State
 
 MASK = bytes.fromhex("37 fa 21 3d")
 """The masking key of the examples in RFC 6455, section 5.7."""

@@ -13,8 +13,9 @@ from typing import Any, Protocol
 from gevent import GreenletExit
 
 from wsmiddleware.exceptions import ConnectionClosed
-from wsmiddleware.loop.channel import Channel, Settings, log
+from wsmiddleware.loop.channel import Channel, log
 from wsmiddleware.loop.loop import Loop
+from wsmiddleware.loop.settings import Settings
 from wsmiddleware.loop.streams import Stream
 from wsmiddleware.loop.system import run_in
 from wsmiddleware.protocol.close import CloseEvent

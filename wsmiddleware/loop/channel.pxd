@@ -18,6 +18,8 @@ cdef class Channel(Line):
     cdef object _on_done
 
     cdef list _inbox
+    cdef Py_ssize_t _inbox_size
+    cdef bint _deflates
     cdef int _taken
     cdef Py_ssize_t _receive_queue
 
@@ -52,6 +54,7 @@ cdef class Channel(Line):
     @cython.locals(buffer=ReadBuffer, size=Py_ssize_t)
     cdef _read(self)
     cdef _give_way(self)
+    cdef _clear_inbox(self)
     cdef _pause(self)
     cdef inline int _resume(self) except -1
     cdef _control(self, event)

@@ -20,13 +20,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import NamedTuple
 
 from gevent import GreenletExit
 
 from wsmiddleware.exceptions import ConnectionClosed
 from wsmiddleware.loop.line import Line
 from wsmiddleware.loop.loop import Loop
+from wsmiddleware.loop.settings import Settings
 from wsmiddleware.loop.streams import Stream
 from wsmiddleware.loop.system import READABLE, WRITABLE, monotonic
 from wsmiddleware.protocol.close import (
@@ -39,36 +39,18 @@ from wsmiddleware.protocol.close import (
     cause_of_failure,
     close_event,
 )
-from wsmiddleware.protocol.connection import Connection, Failed, Ping, Pong, State
+from wsmiddleware.protocol.connection import Connection, Failed, Ping, Pong
 from wsmiddleware.protocol.deflate import Deflate
+from wsmiddleware.protocol.states import State
 from wsmiddleware.protocol.wire import Payload
 
 log = logging.getLogger("wsmiddleware.session")
 
 MAX_BATCH = 1024
-"""Messages that one session gets before others have their turn. So many small ones can come with one read."""
+"""Messages, or KB of decompressed ones, that one session gets before others have their turn. A read can bring more."""
 
 _OPEN = int(State.OPEN)
 _MAX_BATCH = MAX_BATCH
-
-
-class Settings(NamedTuple):
-    """What a route decides about its sessions."""
-
-    max_message_size: int = 1024 * 1024
-    """Bytes. What browsers' applications send fits; who wants more says so."""
-
-    receive_queue: int = 16
-    """Messages that wait for a busy endpoint."""
-
-    send_queue: int = 1024 * 1024
-    """Bytes that wait for a slow client: some seconds of a slow phone's network."""
-
-    idle_timeout: float | None = None
-    """Seconds without a message in either direction."""
-
-    close_timeout: float = 5.0
-    """Seconds that the client has to answer a close, and then to end the connection."""
 
 
 class Channel(Line):
@@ -85,6 +67,8 @@ class Channel(Line):
         "_protocol",
         "_on_done",
         "_inbox",
+        "_inbox_size",
+        "_deflates",
         "_taken",
         "_receive_queue",
         "_owed_pong",
@@ -125,6 +109,8 @@ class Channel(Line):
         # What comes in.
         self._receive_queue = settings.receive_queue
         self._inbox: list[str | bytes] = []  # short: a list costs an idle connection less than a deque
+        self._inbox_size = 0  # bytes, or characters
+        self._deflates = deflate is not None
         self._taken = 0  # messages since the last turn of ours began
 
         # What goes out.
@@ -188,7 +174,7 @@ class Channel(Line):
             return
         self._protocol.close(code, reason)
         self._decide(cause)
-        self._inbox.clear()
+        self._clear_inbox()
         self._wake_senders()
         self._deadline = monotonic() + self.settings.close_timeout
         self._set_timer()
@@ -259,7 +245,9 @@ class Channel(Line):
         if self.loop.closed:
             return None
         if self._inbox:
-            return self._inbox.pop(0)
+            message = self._inbox.pop(0)
+            self._inbox_size -= len(message)
+            return message
         if self._taken >= _MAX_BATCH:
             self._give_way()
             return None
@@ -268,6 +256,8 @@ class Channel(Line):
             if isinstance(event, (str, bytes)):
                 self._last_message = self.loop.now
                 self._taken += 1
+                if self._deflates:
+                    self._taken += len(event) >> 10
                 if self._protocol.state == _OPEN:
                     return event
             elif event is None:
@@ -277,18 +267,26 @@ class Channel(Line):
                 self._control(event)
 
     def fill_inbox(self) -> None:
-        """Parse into the inbox until it is full; then no more is read until it is empty."""
-        while len(self._inbox) < self._receive_queue:
+        """Parse into the inbox until it is full; then no more is read until it is empty.
+
+        It is also full with the bytes of a largest message: a few bytes can make many large ones, if compressed.
+        """
+        while len(self._inbox) < self._receive_queue and self._inbox_size < self.settings.max_message_size:
             event = self._protocol.next_event()
             if isinstance(event, (str, bytes)):
                 self._last_message = self.loop.now
                 if self._protocol.state == _OPEN:
                     self._inbox.append(event)
+                    self._inbox_size += len(event)
             elif event is None:
                 return
             else:
                 self._control(event)
         self._pause()
+
+    def _clear_inbox(self) -> None:
+        self._inbox.clear()
+        self._inbox_size = 0
 
     def endpoint_raised(self, error: BaseException) -> None:
         """The user's code has raised *error*: what follows from that, for all callbacks and functions."""
@@ -424,7 +422,7 @@ class Channel(Line):
         assert code is not None
         self._decide(cause)
         self._protocol.fail(code, reason)
-        self._inbox.clear()
+        self._clear_inbox()
         self._end()
 
     def _lose(self, error: BaseException | None) -> None:

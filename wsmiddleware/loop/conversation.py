@@ -9,8 +9,9 @@ from time import monotonic
 from greenlet import getcurrent, greenlet
 
 from wsmiddleware.exceptions import ConnectionClosed
-from wsmiddleware.loop.channel import Channel, Settings
+from wsmiddleware.loop.channel import Channel
 from wsmiddleware.loop.loop import Loop
+from wsmiddleware.loop.settings import Settings
 from wsmiddleware.loop.streams import Stream
 from wsmiddleware.protocol.close import CloseCode
 from wsmiddleware.protocol.deflate import Deflate

@@ -30,7 +30,7 @@ cdef class Connection:
     cdef TextCheck _text
     cdef int _empty_fragments
     cdef bint _is_compressed
-    cdef Py_ssize_t _compressed_size
+    cdef Py_ssize_t _payload_size
 
     cpdef receive(self, bytes data, Py_ssize_t size=*)
     cpdef keep_rest(self)
@@ -61,7 +61,7 @@ cdef class Connection:
     cdef _next_parsed(self)
     @cython.locals(reserved=int)
     cdef int _check_header(self, int first, int second, int opcode, Py_ssize_t length) except -1
-    @cython.locals(most=Py_ssize_t, before=Py_ssize_t)
+    @cython.locals(most=Py_ssize_t)
     cdef int _begin_frame(self, int first, int opcode, Py_ssize_t length) except -1
     @cython.locals(size=Py_ssize_t)
     cdef bint _fill(self, PartialPayload partial) except -1

@@ -6,14 +6,13 @@ Five verbs: ``receive`` and ``receive_eof`` take what came, ``next_event`` says 
 Events are the messages themselves, str and bytes, and Ping, Pong, Close and Failed. Parsing goes on only when
 ``next_event`` is called, so who has no place for another message just does not ask for it.
 
-The closing handshake is a table, MOVES: what has happened, in which state, leads where. What is not in it is ignored
-if the peer does it (it may not have heard yet), and an error if the application does.
+The closing handshake is a table, states.MOVES: what has happened, in which state, leads where. What is not in it is
+ignored if the peer does it (it may not have heard yet), and an error if the application does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from enum import IntEnum
+from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
 from wsmiddleware.protocol.broadcast import Broadcast
@@ -36,6 +35,7 @@ from wsmiddleware.protocol.frames import (
     encode_close,
     encode_frame,
 )
+from wsmiddleware.protocol.states import MOVES, Move, State
 from wsmiddleware.protocol.wire import FIN, MASKED, OutBuffer, PartialPayload, Payload, TextCheck, unmask
 
 MAX_EMPTY_FRAGMENTS = 1_000
@@ -46,45 +46,8 @@ SLACK = 1024
 compression: only blocks without content are."""
 
 
-class State(IntEnum):
-    """Where the connection is. In order: what is greater than CLOSING reads nothing more."""
-
-    OPEN = 0
-    CLOSING = 1
-    """Our close frame is out, the peer's is awaited."""
-
-    CLOSED = 2
-    """Both close frames have been exchanged."""
-
-    FAILED = 3
-    """The peer has broken a rule, or we gave it up: after our close frame nothing that it sends is read."""
-
-    LOST = 4
-    """The stream ended first."""
-
-
 _OPEN = int(State.OPEN)
 _CLOSING = int(State.CLOSING)
-
-
-class Move(IntEnum):
-    """What can happen to the state."""
-
-    SEND_CLOSE = 0
-    RECEIVE_CLOSE = 1
-    FAIL = 2
-    RECEIVE_EOF = 3
-
-
-MOVES: Mapping[tuple[int, int], State] = {
-    (State.OPEN, Move.SEND_CLOSE): State.CLOSING,
-    (State.OPEN, Move.RECEIVE_CLOSE): State.CLOSED,  # and answered at once
-    (State.OPEN, Move.FAIL): State.FAILED,
-    (State.OPEN, Move.RECEIVE_EOF): State.LOST,
-    (State.CLOSING, Move.RECEIVE_CLOSE): State.CLOSED,
-    (State.CLOSING, Move.FAIL): State.FAILED,
-    (State.CLOSING, Move.RECEIVE_EOF): State.LOST,
-}
 
 
 class Ping(NamedTuple):
@@ -130,7 +93,7 @@ class Connection:
         "_text",
         "_empty_fragments",
         "_is_compressed",
-        "_compressed_size",
+        "_payload_size",
     )
 
     def __init__(
@@ -177,7 +140,7 @@ class Connection:
         self._text: TextCheck | None = None
         self._empty_fragments = 0
         self._is_compressed = False
-        self._compressed_size = 0  # bytes of its payload until now, as they came
+        self._payload_size = 0  # bytes of its frames until now, as they came
 
     # What comes
 
@@ -242,8 +205,9 @@ class Connection:
         """
         self._expect_open()
         if self._deflate is not None and isinstance(frame, Broadcast):
-            compressed = frame.compressed()
-            if compressed is not None and self._deflate.take_foreign():
+            compressed = frame.compressed() if self._deflate.reads_foreign() else None
+            if compressed is not None:
+                self._deflate.sent_foreign()
                 frame = compressed
         self.out.extend(frame)
 
@@ -439,15 +403,12 @@ class Connection:
         if opcode != CONTINUATION:
             self._opcode = opcode
             self._is_compressed = first & RSV1 != 0
-            self._compressed_size = 0
-        most = self._max_message_size
-        before = len(self._message) if self._message is not None else 0
-        if self._is_compressed:
-            most = 2 * most + SLACK
-            before = self._compressed_size
-        if length > most - before:  # Not the sum: what a client claims can be more than 63 bits hold.
-            raise MessageTooBig(f"expected a message of at most {self._max_message_size} bytes, found a longer one")
-        self._compressed_size += length
+            self._payload_size = 0
+        most = 2 * self._max_message_size + SLACK if self._is_compressed else self._max_message_size
+        if length > most - self._payload_size:  # Not the sum: what a client claims can be more than 63 bits hold.
+            found = "much more, and compressed" if self._is_compressed else "a longer one"
+            raise MessageTooBig(f"expected a message of at most {self._max_message_size} bytes, found {found}")
+        self._payload_size += length
 
     def _fill(self, partial: PartialPayload) -> bool:
         """Put what has come of a payload to its beginning; say whether it is whole now."""
@@ -524,6 +485,7 @@ class Connection:
         self._partial = None
         self._message = None
         self._text = None
+        self._deflate = None
 
 
 def _payload(data: bytes, mask_at: int, start: int, stop: int) -> bytes:

@@ -42,8 +42,8 @@ _TAIL = b"\x00\x00\xff\xff"
 _LAST_BLOCK = b"\x01\x00\x00\xff\xff"
 """An empty block that is the last one. Who understands it was at the end of a block before."""
 
-MAX_FINAL_BLOCKS = 8
-"""In one frame. Who cannot flush ends each message with one (section 7.2.3.4). Each costs us a new context."""
+MAX_FINAL_BLOCKS = 100
+"""In one message. Who cannot flush ends each with one (section 7.2.3.4), or each piece. Each costs a new context."""
 
 _MAX_WINDOW = 1 << MAX_BITS
 
@@ -131,7 +131,15 @@ def _answer(asked: dict[str, int | None], mode: Mode) -> Agreed:
 class Deflate:
     """One end's two contexts: of what goes out, and of what comes in. Without takeover they hold nothing."""
 
-    __slots__ = ("_out_takeover", "_out_bits", "_in_takeover", "_in_bits", "_compressor", "_decompressor")
+    __slots__ = (
+        "_out_takeover",
+        "_out_bits",
+        "_in_takeover",
+        "_in_bits",
+        "_compressor",
+        "_decompressor",
+        "_final_blocks",
+    )
 
     def __init__(self, *, out_takeover: bool, out_bits: int, in_takeover: bool, in_bits: int) -> None:
         """*out_bits* and *in_bits* are powers of two, the windows' sizes in bytes."""
@@ -141,6 +149,7 @@ class Deflate:
         self._in_bits = in_bits
         self._compressor: Any = None
         self._decompressor: Any = None
+        self._final_blocks = 0  # of the message that is being decompressed
 
     def compress(self, payload: Payload) -> bytes | None:
         """Return the payload of a message compressed; None if it is better sent as it is."""
@@ -153,15 +162,13 @@ class Deflate:
         # Smaller or not: it is in the window now, so the peer has to get it compressed.
         return _finish(self._compressor, payload)
 
-    def take_foreign(self, bits: int = OWN_BITS) -> bool:
-        """Say whether the peer can read a message compressed elsewhere, with a window of *bits*. Then it has to get it.
+    def reads_foreign(self, bits: int = OWN_BITS) -> bool:
+        """Say whether the peer can read a message that was compressed elsewhere, with a window of *bits*."""
+        return bits <= self._out_bits
 
-        Ours begins anew: the peer's window will have that message in it, and ours has not.
-        """
-        if bits > self._out_bits:
-            return False
+    def sent_foreign(self) -> None:
+        """Take note that the peer gets such a message: it will be in its window, and is not in ours."""
         self._compressor = None
-        return True
 
     def decompress(self, data: bytes, final: bool, limit: int, before: bytes | bytearray) -> bytes:
         """Return what a piece of a message's compressed payload comes to, the last one if *final*.
@@ -169,13 +176,16 @@ class Deflate:
         *before* is what the pieces before came to, and *limit* the bytes that this one may come to: no more than one
         byte above that is ever made. Raises MessageTooBig, and InvalidDeflate for what is not DEFLATE (RFC 1951).
         """
+        if not final and not data:
+            return b""
         end = b"" if not final else _TAIL if self._in_takeover else _TAIL + _LAST_BLOCK
-        if final and not data and before and self._decompressor is None:
-            return b""  # The piece before has ended with a final block.
         made: list[bytes] = []
         rest, size = data + end, 0
-        for _ in range(MAX_FINAL_BLOCKS):
+        # Who leaves out the byte that has to follow a final block (section 7.2.3.4) is understood, too.
+        while rest != end or not self._final_blocks or self._decompressor is not None:
             if self._decompressor is None:
+                # What stands behind a final block may refer to this message. (By the letter also to those before; but
+                # who ends with one has no flush, and begins anew with each message.)
                 window = b"".join([before[-_MAX_WINDOW:], *made])[-_MAX_WINDOW:]
                 self._decompressor = zlib.decompressobj(-self._in_bits, window)
             try:
@@ -184,18 +194,19 @@ class Deflate:
                 raise InvalidDeflate(f"expected a compressed message to be DEFLATE, found {error}") from None
             size += len(made[-1])
             if size > limit:
-                raise MessageTooBig(f"expected at most {limit} bytes of a compressed message, found more")
+                most = len(before) + limit
+                raise MessageTooBig(f"expected a message of at most {most} bytes, found that a compressed one has more")
             if not self._decompressor.eof:
                 break
-            # Section 7.2.3.4: a block that calls itself the last is not, for the byte that has to follow begins
-            # another. Who leaves that out is understood, too.
             rest, self._decompressor = self._decompressor.unused_data, None
-            if rest == end or not rest:
+            self._final_blocks += 1
+            if self._final_blocks > MAX_FINAL_BLOCKS and (rest or not final):
+                raise InvalidDeflate(f"expected at most {MAX_FINAL_BLOCKS} final blocks in a message, found more")
+            if not rest:
                 break
-        else:
-            raise InvalidDeflate(f"expected at most {MAX_FINAL_BLOCKS} final blocks in a message, found more")
-        if final and not self._in_takeover:
-            if self._decompressor is not None:
+        if final:
+            self._final_blocks = 0
+            if self._decompressor is not None and not self._in_takeover:
                 raise InvalidDeflate("expected a compressed message to end with a whole block, found a part of one")
         return made[0] if len(made) == 1 else b"".join(made)
 
