@@ -104,8 +104,10 @@ def complete(given: RouteOptions) -> Options:
 def _number(name: str, value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(f"expected {name} to be an int, found {type(value).__name__}")
-    if not 1 <= value <= MOST:
-        raise ValueError(f"expected {name} to be 1 to {MOST:,}, found {value}")
+    if value < 1:
+        raise ValueError(f"expected {name} to be 1 or more, found {value}")
+    if value > MOST:
+        raise ValueError(f"expected {name} to be at most {MOST}, found {value}")
     return value
 
 
