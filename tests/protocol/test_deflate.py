@@ -222,6 +222,12 @@ class TestDecompress:
             inflate(end(takeover), data)
         assert raised.value.code == CloseCode.INVALID_DATA
 
+    def test_a_block_that_lacks_some_of_its_bytes_is_refused(self):
+        stored = bytes.fromhex("00 50 00 af ff") + bytes(80)
+        assert inflate(end(), stored + b"\x00") == bytes(80)
+        with pytest.raises(InvalidDeflate, match="^expected a compressed message to end with a whole block, found a part"):
+            inflate(end(), stored[:40])
+
     @pytest.mark.parametrize("missing", range(1, 7))
     def test_a_block_that_is_cut_is_refused(self, missing):
         with pytest.raises(InvalidDeflate):
