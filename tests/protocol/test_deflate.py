@@ -225,7 +225,7 @@ class TestDecompress:
     def test_a_block_that_lacks_some_of_its_bytes_is_refused(self):
         stored = bytes.fromhex("00 50 00 af ff") + bytes(80)
         assert inflate(end(), stored + b"\x00") == bytes(80)
-        with pytest.raises(InvalidDeflate, match="^expected a compressed message to end with a whole block, found a part"):
+        with pytest.raises(InvalidDeflate, match="^expected a compressed message to end with a whole block, found"):
             inflate(end(), stored[:40])
 
     @pytest.mark.parametrize("missing", range(1, 7))
