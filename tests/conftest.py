@@ -6,11 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import gevent
+import hypothesis
 import pytest
 
 # The tests import each other from the root ("from tests.support ..."). It comes last: the packages are those installed,
 # this checkout for "make test", a wheel for tox.
 sys.path.append(str(Path(__file__).parents[1]))
+
+# A busy machine is no fault of a test.
+hypothesis.settings.register_profile(
+    "tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
+)
+hypothesis.settings.load_profile("tests")
 
 CI_MAY_LACK: tuple[str, ...] = ()
 """What a CI machine may do without, as the whole reason that tests give for skipping."""

@@ -98,6 +98,27 @@ def test_a_broadcast_reaches_all_kinds(server: Server) -> None:
                 assert client.recv(PATIENCE) == text
 
 
+@pytest.mark.parametrize(
+    ("mode", "answer"),
+    [
+        ("shared", "permessage-deflate; server_no_context_takeover; client_no_context_takeover"),
+        ("dedicated", "permessage-deflate; client_max_window_bits=12"),
+    ],
+)
+def test_a_broadcast_goes_out_compressed(server: Server, mode: str, answer: str) -> None:
+    request = handshake(
+        f"/room/{mode}", {"Sec-WebSocket-Extensions": "permessage-deflate; client_max_window_bits"}
+    )
+    text = b"to all of you, " * 5
+    with server.connect() as client:
+        client.send(request + client_frame(TEXT, text))
+        assert f"\r\nSec-WebSocket-Extensions: {answer}\r\n".encode() in client.receive_head()
+        assert client.receive(2 + len("joined")) == b"\x81\x06joined"
+        first, size = client.receive(2)
+        assert first == 0x40 | 0x80 | TEXT
+        assert zlib.decompressobj(-15).decompress(client.receive(size) + b"\x00\x00\xff\xff") == text
+
+
 @pytest.mark.parametrize("mode", ["shared", "dedicated"])
 def test_a_bomb_ends_its_session(server: Server, mode: str) -> None:
     with dial(server, f"/servlet/{mode}") as client:

@@ -209,10 +209,16 @@ class TestWhatGoes:
 
     def test_nothing_is_compressed_when_it_cannot_be_sent(self):
         """Else it would be in our window and not in the peer's."""
-        connection = server_end(deflate=deflate())
+        shared = deflate()
+        connection = server_end(deflate=shared)
+        connection.send_message(BINARY, bytes(100))
+        first = take(connection)
         connection.close(1000)
         with pytest.raises(RuntimeError):
-            connection.send_message(BINARY, bytes(100))
+            connection.send_message(BINARY, bytes(range(100)))
+        again = deflate()
+        assert frame(BINARY, again.compress(bytes(100)), rsv=4) == first
+        assert shared.compress(bytes(range(100))) == again.compress(bytes(range(100)))
 
 
 class TestBroadcast:

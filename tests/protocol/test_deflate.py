@@ -1,4 +1,5 @@
 import json
+import random
 import zlib
 
 import pytest
@@ -45,6 +46,22 @@ def inflate(deflate: Deflate, *pieces: bytes, limit: int = 1_000_000) -> bytes:
     for number, piece in enumerate(pieces, 1):
         found += deflate.decompress(piece, number == len(pieces), limit - len(found), found)
     return bytes(found)
+
+
+def inflate_strictly(compressed: bytes, bits: int) -> bytes:
+    """Return the message. Byte by byte: within what it makes at once, zlib allows any distance."""
+    decompressor = zlib.decompressobj(-bits)
+    found, rest = bytearray(), compressed + TAIL
+    while piece := decompressor.decompress(rest, 1):
+        found += piece
+        rest = decompressor.unconsumed_tail
+    return bytes(found)
+
+
+def far_apart(distance: int) -> bytes:
+    """Return a message that says the same twice, *distance* bytes apart and with nothing alike between."""
+    said = bytes(range(64))
+    return said + random.Random(7).randbytes(distance - len(said)) + said
 
 
 def squeeze(data: bytes, bits: int = 15, mode: int = zlib.Z_SYNC_FLUSH, level: int = 9) -> bytes:
@@ -131,6 +148,22 @@ class TestAgree:
         agreed = agree(parse("permessage-deflate; client_no_context_takeover; client_max_window_bits=9"), "dedicated")
         assert agreed == Agreed(True, False, OWN_BITS, 9, agreed.extension)
         assert inflate(agreed.deflate(), HELLO) == b"Hello"
+
+    def test_a_client_that_has_a_smaller_window_keeps_to_it(self):
+        first, far = far_apart(2000), far_apart(2000)[:64]
+        compressor = zlib.compressobj(9, zlib.DEFLATED, -12)
+        messages = [
+            (compressor.compress(data) + compressor.flush(zlib.Z_SYNC_FLUSH)).removesuffix(TAIL)
+            for data in (first[:-64], far)
+        ]
+        for bits in (9, 12):
+            deflate = agree(parse(f"permessage-deflate; client_max_window_bits={bits}"), "dedicated").deflate()
+            assert inflate(deflate, messages[0]) == first[:-64]
+            if bits == 12:
+                assert inflate(deflate, messages[1]) == far
+                continue
+            with pytest.raises(InvalidDeflate):
+                inflate(deflate, messages[1])
 
     def test_a_client_that_has_not_said_so_may_use_the_largest_window(self):
         far = bytes(range(256)) * 64
@@ -302,12 +335,17 @@ class TestCompress:
         with_context, without = (sum(len(end.compress(m)) for m in self.MESSAGES) for end in (taking, fresh))
         assert with_context < without / 2
 
-    def test_256_bytes_of_window_are_no_reference_too_far(self):
-        """zlib has no such compressor, and its decompressor is not that strict: so it is looked at here."""
-        one, _ = ends(bits=8)
-        message = bytes(range(256)) * 20
-        compressed = one.compress(message + b" " * 1000)
-        assert zlib.decompressobj(-8).decompress(compressed + TAIL) == message + b" " * 1000
+    @pytest.mark.parametrize("takeover", [False, True])
+    @pytest.mark.parametrize("bits", range(8, 13))
+    def test_it_refers_to_nothing_that_is_out_of_the_window(self, bits, takeover):
+        """zlib has no compressor for 256 bytes."""
+        one, _ = ends(out_takeover=takeover, bits=bits)
+        message = b"".join(far_apart(distance) for distance in (100, 300, 600, 1200, 2400, 4800)) * 2 + bytes(6000)
+        compressed = one.compress(message)
+        assert inflate_strictly(compressed, bits) == message
+        if bits > 8:
+            with pytest.raises(zlib.error, match="too far back"):
+                inflate_strictly(squeeze(message), bits)
 
     @pytest.mark.parametrize("takeover", [False, True])
     def test_small_messages_stay_as_they_are(self, takeover):

@@ -51,6 +51,9 @@ class TestParse:
             'foo; a="1\\"',
             'foo; a="1"2',
             "foo; a\x00",
+            "foo\n",
+            "foo; a=1\n",
+            'foo; a="1\\\\0"',  # unescaped, a backslash
         ],
     )
     def test_refuses_the_rest(self, field):

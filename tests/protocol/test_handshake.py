@@ -395,6 +395,8 @@ VALUES = st.text() | st.sampled_from(
         "chat",
         "https://a",
         "a",
+        "permessage-deflate; client_max_window_bits",
+        "permessage-deflate; server_max_window_bits=7",
         "",
     ]
 )
@@ -403,15 +405,30 @@ VALUES = st.text() | st.sampled_from(
 class TestWhateverIsSent:
     @given(
         changes=st.dictionaries(
-            st.sampled_from([*environ(HIXIE_76), *environ(), "HTTP_SEC_WEBSOCKET_PROTOCOL"]), VALUES
+            st.sampled_from(
+                [
+                    *environ(HIXIE_76),
+                    *environ(),
+                    "HTTP_SEC_WEBSOCKET_PROTOCOL",
+                    "HTTP_SEC_WEBSOCKET_EXTENSIONS",
+                ]
+            ),
+            VALUES,
         ),
         gone=st.sets(st.sampled_from(list(environ()))),
         origins=st.sampled_from([None, "*", [], ["https://a"]]),
         answered=st.booleans(),
+        compression=st.sampled_from([None, "shared", "dedicated"]),
     )
-    def test_is_accepted_or_refused(self, changes, gone, origins, answered):
+    def test_is_accepted_or_refused(self, changes, gone, origins, answered, compression):
         request = {name: value for name, value in environ().items() if name not in gone} | changes
-        options = {"origins": origins, "subprotocols": ["chat"], "trusted": ["unix"], "answered": answered}
+        options = {
+            "origins": origins,
+            "subprotocols": ["chat"],
+            "trusted": ["unix"],
+            "answered": answered,
+            "compression": compression,
+        }
         outcome = shake(request, **options)
         if isinstance(outcome, Refused):
             refusal(request, outcome.status, **options)
@@ -429,6 +446,7 @@ class TestWhateverIsSent:
             ({"HTTP_SEC_WEBSOCKET_VERSION": "{}"}, "426 Upgrade Required"),
             ({"HTTP_SEC_WEBSOCKET_KEY": "{}"}, "400 Bad Request"),
             ({"HTTP_SEC_WEBSOCKET_PROTOCOL": "{}"}, "400 Bad Request"),
+            ({"HTTP_SEC_WEBSOCKET_EXTENSIONS": "{};"}, "400 Bad Request"),
             ({"HTTP_ORIGIN": "{}", "HTTP_HOST": "{}"}, "403 Forbidden"),
         ],
     )

@@ -29,6 +29,7 @@ from wsmiddleware.loop.streams import PlainStream, Stream, TLSStream
 from wsmiddleware.loop.system import ReadBuffer
 from wsmiddleware.protocol.close import Close, CloseEvent
 from wsmiddleware.protocol.connection import Event, Ping
+from wsmiddleware.protocol.deflate import Deflate
 from wsmiddleware.protocol.frames import BINARY, TEXT
 from wsmiddleware.protocol.wire import OutBuffer
 from wsmiddleware.session import Session
@@ -381,15 +382,18 @@ class Service:
         early: bytes = b"",
         connect: Callable[[], Ends] = tcp,
         params: Mapping[str, object] | None = None,
+        deflate: Deflate | None = None,
     ) -> Served:
         """Begin a session: a conversation if *endpoint* can be called, else with callbacks."""
         stream, client = connect()
         done: list[Channel] = []
         channel: CallbackChannel | ConversationChannel
         if callable(endpoint):
-            channel = ConversationChannel(self.loop, stream, settings, done.append, endpoint, params or {}, Context())
+            channel = ConversationChannel(
+                self.loop, stream, settings, done.append, endpoint, params or {}, Context(), deflate
+            )
         else:
-            channel = CallbackChannel(self.loop, stream, settings, done.append, endpoint, Context())
+            channel = CallbackChannel(self.loop, stream, settings, done.append, endpoint, Context(), deflate)
         session = Session(channel, environ={}, params=params or {}, subprotocol=None, remote_address="")
         channel.session = session
         served = Served(channel, session, Peer(client), done)
