@@ -8,7 +8,13 @@ PORT = 8000
 BIN = .venv/bin
 INSTALL = WSMIDDLEWARE_PURE=1 $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint types check clean
+# "make conformance": which cases (subset, sample; "make conformance ALL=1" runs all), and further options. COMPILED is
+# an interpreter that has the compiled build; without one, that build is installed in .venv-compiled.
+CASES = subset
+COMPILED =
+CONFORMANCE =
+
+.PHONY: demo test conformance lint types check clean
 
 demo: .venv/.has-flask
 	$(BIN)/python -m demo_flask --host "$(HOST)" --port "$(PORT)"
@@ -19,6 +25,11 @@ test: .venv/.has-test
 	$(BIN)/coverage report
 	$(BIN)/coverage report --include='wsmiddleware/protocol/*' --fail-under=100
 
+conformance: .venv/.has-test $(if $(COMPILED),,.venv-compiled/.has-wheel)
+	tools/wstest
+	$(BIN)/python -m conformance --pure $(BIN)/python --compiled $(or $(COMPILED),.venv-compiled/bin/python) \
+		--cases $(if $(ALL),all,$(CASES)) $(CONFORMANCE)
+
 lint: .venv/.has-lint
 	$(BIN)/ruff check .
 
@@ -28,7 +39,7 @@ types: .venv/.has-flask .venv/.has-test .venv/.has-types
 check: lint types test
 
 clean:
-	rm -rf .venv .tox .coverage .coverage.* build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-compiled .conformance .tox .coverage .coverage.* build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find wsmiddleware -name '*.so' -delete
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -38,6 +49,16 @@ clean:
 	@touch $@
 
 .PRECIOUS: .venv/.has-%
+
+# The wheel is built anew when its sources have changed. What the build leaves in the checkout could end up in the next.
+SOURCES = $(shell find wsmiddleware demo_flask -name '*.py' -o -name '*.pxd' -o -name '*.pyx')
+
+.venv-compiled/.has-wheel: $(SOURCES) setup.cfg setup.py pyproject.toml
+	python=$$(PYTHON="$(PYTHON)" tools/python) && "$$python" -m venv --clear .venv-compiled
+	rm -rf build
+	WSMIDDLEWARE_COMPILED=1 .venv-compiled/bin/python -m pip install --quiet --disable-pip-version-check '.[test]'
+	rm -rf build
+	@touch $@
 
 # Written last, so that a venv of an interrupted run is made anew.
 .venv/.created:
