@@ -11,9 +11,9 @@ from pathlib import Path
 import click
 
 from conformance.cases import SELECTIONS, batches
-from conformance.run import run, testsuite
+from conformance.run import run, suite_version
 from conformance.servers import ServerFailed, targets
-from conformance.table import table, write
+from conformance.table import around, table, write
 
 ROOT = Path(__file__).parents[1]
 
@@ -65,10 +65,12 @@ def main(
         raise click.UsageError("expected --pure PYTHON, --compiled PYTHON or both, found neither")
     chosen = batches(cases)
     try:
+        if document:
+            around(document)  # Better told now than at the end.
         command = wstest.absolute() if wstest else installed_wstest()
-        suite = testsuite(command)
+        suite = suite_version(command)
         outcomes = run(targets(builds), chosen, wstest=command, folder=folder.absolute(), jobs=jobs, tell=click.echo)
-    except (ServerFailed, OSError) as error:
+    except (ServerFailed, OSError, ValueError) as error:
         raise click.ClickException(str(error)) from None
     except subprocess.CalledProcessError as error:
         raise click.ClickException(f"expected {error.cmd[0]} to run, it ended with {error.returncode}") from None
@@ -76,10 +78,7 @@ def main(
     text = table(outcomes, cases=f"{' and '.join(cases)} ({count})", testsuite=suite, day=date.today())
     click.echo(f"\n{text}")
     if document:
-        try:
-            write(document, text)
-        except ValueError as error:
-            raise click.ClickException(str(error)) from None
+        write(document, text)
     problems = [problem for outcome in outcomes for problem in outcome.verdict.problems]
     if problems:
         click.echo("\n".join(problems), err=True)

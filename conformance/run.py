@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -70,12 +71,12 @@ def run(
                 f"{verdict.behaviors.total()} of {len(batch.cases)} cases, {state}"
             )
         for server in servers:
-            verdicts[server.target] += _about(server)
+            verdicts[server.target] += _last_words(server)
     asked = sum(len(batch.cases) for batch in batches)
     return [Outcome(server.target, asked, verdicts[server.target], server.versions) for server in servers]
 
 
-def testsuite(wstest: Path) -> str:
+def suite_version(wstest: Path) -> str:
     """Return name and version of the testsuite. Raises subprocess.CalledProcessError if *wstest* does not run."""
     done = subprocess.run([wstest, "--autobahnversion"], check=True, capture_output=True, text=True)
     return done.stdout.strip().splitlines()[-1]
@@ -107,13 +108,14 @@ def _run_batch(server: Server, batch: Batch, wstest: Path, folder: Path) -> Verd
     return judge(place, agent, batch.cases)
 
 
-def _about(server: Server) -> Verdict:
-    """Return what the server itself has to do with it: it must run on, and have nothing to complain about."""
-    problems = []
-    if not server.running:
-        problems.append(f"{server.target.agent}: expected its server to run until the end, it has ended before")
+def _last_words(server: Server) -> Verdict:
+    """Stop a server; return what it has to do with the outcome: it must have run on, and have nothing to complain."""
+    agent, problems = server.target.agent, []
+    status = server.stop()
+    if status != -signal.SIGTERM:
+        problems.append(f"{agent}: expected its server to run until it is stopped, it has ended with status {status}")
     if complaints := server.complaints():
-        problems.append(f"{server.target.agent}: expected its server to be silent, it said:\n{complaints}")
+        problems.append(f"{agent}: expected its server to be silent, it said:\n{complaints}")
     return Verdict(problems=tuple(problems))
 
 

@@ -100,24 +100,21 @@ class Server:
     ) -> None:
         self.stop()
 
-    @property
-    def running(self) -> bool:
-        """Whether it has not ended."""
-        return self._process.poll() is None
-
     def complaints(self) -> str:
         """Return what it has written to stderr so far: nothing, unless something is wrong."""
         return self._log.read_text(encoding="utf-8", errors="replace").strip()
 
     def stop(self) -> int:
-        """End it; return its status."""
+        """End it, unless it has ended; return its status, which is -SIGTERM for one that has run until now."""
         self._process.terminate()
         try:
-            self._process.communicate(timeout=LAST_WORDS)
+            status = self._process.wait(LAST_WORDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            self._process.communicate()
-        return self._process.returncode
+            status = self._process.wait()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+        return status
 
     def _first_line(self) -> str:
         assert self._process.stdout is not None

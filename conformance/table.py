@@ -19,17 +19,22 @@ def table(outcomes: Sequence[Outcome], *, cases: str, testsuite: str, day: date)
     return "\n".join(_lines(outcomes, cases, testsuite, day)) + "\n"
 
 
-def write(document: Path, text: str) -> None:
-    """Put a table into a document, in the place of the one that is there.
+def around(document: Path) -> tuple[str, str]:
+    """Return what stands in a document before its table and behind it.
 
-    Raises ValueError if the document has no place for it, OSError if it cannot be read or written.
+    Raises ValueError if it has no place for a table, OSError if it cannot be read.
     """
-    old = document.read_text(encoding="utf-8")
-    before, begin, rest = old.partition(BEGIN)
+    before, begin, rest = document.read_text(encoding="utf-8").partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise ValueError(f"expected the lines {BEGIN.strip()!r} and {END.strip()!r} in {document}, found one or none")
-    document.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
+    return before + begin, end + after
+
+
+def write(document: Path, text: str) -> None:
+    """Put a table into a document, in the place of the one that is there. Raises what ``around`` does."""
+    before, after = around(document)
+    document.write_text(f"{before}\n{text}\n{after}", encoding="utf-8")
 
 
 def _lines(outcomes: Sequence[Outcome], cases: str, testsuite: str, day: date) -> Iterator[str]:

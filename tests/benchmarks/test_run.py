@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import wsmiddleware
-from wsmiddleware.protocol import wire
+from tests.support.build import BUILD
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
@@ -19,8 +19,6 @@ PACKAGES = Path(wsmiddleware.__file__).parents[1]
 
 TIMEOUT = 50
 """Seconds after which a run is given up that takes a few."""
-
-BUILD = "pure" if str(wire.__file__).endswith(".py") else "compiled"
 
 
 def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

@@ -5,6 +5,10 @@ from importlib.util import find_spec, module_from_spec, spec_from_loader
 from pathlib import Path
 from types import ModuleType
 
+from wsmiddleware.protocol import wire
+
+BUILD = "pure" if str(wire.__file__).endswith(".py") else "compiled"
+
 
 def load_source(name: str) -> ModuleType:
     """Return the module *name* as its .py file says it, also where a compiled module takes its place."""
