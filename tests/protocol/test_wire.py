@@ -174,14 +174,18 @@ def payload_of(build, data: bytes, *, mask: bytes = MASK, sizes: tuple[int, ...]
 
 
 def can_be_text(*parts: bytes) -> bool:
-    """What Python's own decoder says of text that has come in parts, and may go on."""
+    """What Python's own decoder says of text that has come in parts, and may go on.
+
+    Of a surrogate it wants to see the third byte, though the second already is none of UTF-8.
+    """
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
         for part in parts:
             decoder.decode(part)
     except UnicodeDecodeError:
         return False
-    return True
+    begun, _ = decoder.getstate()
+    return not (len(begun) == 2 and begun[0] == 0xED and begun[1] >= 0xA0)
 
 
 EDGES = (0x00, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xFF)
@@ -214,6 +218,12 @@ class TestTextCheck:
             assert answer == can_be_text(*parts)
             if not answer:
                 break
+
+    @pytest.mark.parametrize("second", [0x80, 0x9F, 0xA0, 0xBF])
+    def test_refuses_a_surrogate_at_its_second_byte(self, build, second):
+        for parts in ([b"a\xed", bytes([second])], [bytes([0xED, second])]):
+            check = build.TextCheck()
+            assert [check.add(part) for part in parts][-1] is (second < 0xA0)
 
     def test_of_a_payload_is_of_what_came_last(self, build):
         check = build.TextCheck()

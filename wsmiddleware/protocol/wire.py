@@ -48,18 +48,20 @@ def unmask(data: bytes, mask_at: int, start: int, stop: int) -> bytes:
 class TextCheck:
     """Whether bytes that come in parts are UTF-8."""
 
-    __slots__ = ("_decode",)
+    __slots__ = ("_decoder",)
 
     def __init__(self) -> None:
-        self._decode = codecs.getincrementaldecoder("utf-8")().decode
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
 
     def add(self, part: bytes) -> bool:
         """Say whether it still can be UTF-8, now that *part* has come. After a no, no more calls are made."""
         try:
-            self._decode(part)
+            self._decoder.decode(part)
         except UnicodeDecodeError:
             return False
-        return True
+        begun, _ = self._decoder.getstate()
+        # Half of a surrogate: CPython wants to see the third byte before it refuses.
+        return not b"\xed\xa0" <= begun < b"\xee"
 
 
 class PartialPayload:
