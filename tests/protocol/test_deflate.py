@@ -261,6 +261,18 @@ class TestDecompress:
         with pytest.raises(InvalidDeflate, match="^expected a compressed message to end with a whole block, found"):
             inflate(end(), stored[:40])
 
+    def test_a_block_that_is_cut_at_the_limit_is_refused_for_being_cut(self):
+        """What is put behind the payload is not taken for content that would be too much."""
+        stored = bytes.fromhex("00 50 00 af ff") + bytes(80)
+        for limit in (70, 71, 75):
+            with pytest.raises(InvalidDeflate, match="^expected a compressed message to end with a whole block, found"):
+                inflate(end(), stored[:75], limit=limit)
+        with pytest.raises(MessageTooBig):
+            inflate(end(), stored[:75], limit=69)
+        for limit in (0, 78, 79):
+            with pytest.raises(MessageTooBig):
+                inflate(end(), stored + b"\x00", limit=limit)
+
     @pytest.mark.parametrize("missing", range(1, 7))
     def test_a_block_that_is_cut_is_refused(self, missing):
         with pytest.raises(InvalidDeflate):

@@ -194,6 +194,8 @@ class Deflate:
                 raise InvalidDeflate(f"expected a compressed message to be DEFLATE, found {error}") from None
             size += len(made[-1])
             if size > limit:
+                if final and not self._in_takeover and self._is_cut(len(end)):
+                    break  # To be told below: with the rest of the message there would be no end behind it to read.
                 most = len(before) + limit
                 raise MessageTooBig(f"expected a message of at most {most} bytes, found that a compressed one has more")
             if not self._decompressor.eof:
@@ -209,6 +211,10 @@ class Deflate:
             if self._decompressor is not None and not self._in_takeover:
                 raise InvalidDeflate("expected a compressed message to end with a whole block, found a part of one")
         return made[0] if len(made) == 1 else b"".join(made)
+
+    def _is_cut(self, end: int) -> bool:
+        """Say whether some of the *end* bytes behind a message was taken for its content, in a block without an end."""
+        return not self._decompressor.eof and len(self._decompressor.unconsumed_tail) < end
 
 
 def compress_alone(payload: Payload, bits: int = OWN_BITS) -> bytes | None:
