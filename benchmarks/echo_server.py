@@ -1,6 +1,6 @@
 """An echo server to measure: a Flask application on gevent.pywsgi, wrapped.
 
-    python benchmarks/echo_server.py PORT [--certfile FILE --keyfile FILE]
+    python benchmarks/echo_server.py PORT [--certfile FILE --keyfile FILE] [--compression shared|dedicated]
 
 /echo is servlet style, /echo/blocking is a function. The wrapped application answers / with a line of text. With a
 certificate and its key, all of it is over TLS.

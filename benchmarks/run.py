@@ -45,16 +45,17 @@ class Bench:
             self._python = peers.environment(options.venv)
         self.versions = machine.versions_in(self._python, peers.names()) if options.peers else {}
 
-    def servers(self, kind: Kind) -> list[Server]:
-        """Return what is to be measured in the cells of a kind: the floor, ours, the peers."""
+    def servers(self, cell: Cell) -> list[Server]:
+        """Return what is to be measured in a cell: the floor, ours, the peers."""
+        kind = cell.kind
         certificate = peers.certificate(self._python, BUILD / "certificate") if kind is Kind.TLS else None
         found = list(self._floor(kind))
-        found += servers.ours(kind, machine.build(), certificate)
+        found += servers.ours(cell, machine.build(), certificate)
         if self._options.pure and machine.build() != "pure":
-            found += servers.ours(kind, "pure", certificate, ROOT)
+            found += servers.ours(cell, "pure", certificate, ROOT)
         for name in self._options.peers:
             if kind in servers.PEERS[name]:
-                found.append(servers.peer(name, kind, self._python, certificate))
+                found += servers.peer(name, cell, self._python, certificate)
         return found
 
     def _floor(self, kind: Kind) -> Iterator[Server]:
@@ -89,9 +90,8 @@ def run(options: argparse.Namespace, bench: Bench, report: Report) -> None:
         if kind is Kind.HTTP:
             print(report.add_http(plain_http.overheads(options.seconds * options.rounds), HTTP_AIMS), flush=True)
             continue
-        found = bench.servers(kind)
         for cell in cells(kind, options.quick):
-            measured = figures(cell, found, rounds=options.rounds, seconds=options.seconds)
+            measured = figures(cell, bench.servers(cell), rounds=options.rounds, seconds=options.seconds)
             print(report.add_cell(cell, measured), flush=True)
     if options.output:
         options.output.write_text(report.markdown(), encoding="utf-8")

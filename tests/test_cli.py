@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.support.program import BEGINNING
-from tests.support.talk import echoing
+from tests.support.talk import echo, echoing
 from tests.support.wsgi import Server
 from wsmiddleware.cli import main
 
@@ -68,6 +68,24 @@ class TestBench:
         told = json.loads(result.output)
         assert (told["mode"], told["failed"], told["opened"]) == ("echo", 0, 1)
         assert told["messages"] > 0
+
+    def test_measures_compression(self):
+        app = echoing()
+        app.register("/compressed", echo, compression="dedicated")
+        with Server(app) as server:
+            url = f"ws://127.0.0.1:{server.port}/compressed"
+            result = invoke(url, "-t", "0.2", "--text", "--deflate", "dedicated")
+            assert result.exit_code == 0, result.output
+            lines = result.output.splitlines()
+            assert lines[0] == "echo: 1 connection, 1 in flight, JSON as text"
+            (told,) = [line for line in lines if line.startswith("  compressed   to ")]
+            assert told.endswith("%, dedicated contexts")
+            assert json.loads(invoke(url, "-t", "0.2", "--json", "--deflate", "shared").output)["compressed_to"] < 1
+
+    def test_says_that_a_server_does_not_compress(self, url):
+        result = invoke(url, "-t", "0.2", "--deflate", "shared")
+        assert result.exit_code == 1
+        assert result.stderr.startswith("Error: expected Sec-WebSocket-Extensions to agree to 'permessage-deflate; ")
 
     @pytest.mark.parametrize("mode", ["idle", "churn"])
     def test_has_other_modes(self, url, mode):

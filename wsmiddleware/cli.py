@@ -7,6 +7,7 @@ import sys
 import click
 
 from wsmiddleware.bench import BenchError, Mode, Observer, Plan, Result, measure
+from wsmiddleware.protocol.deflate import Mode as Contexts
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -37,12 +38,19 @@ def split_headers(
     "--in-flight", "-i", type=click.IntRange(1), default=1, show_default=True,
     help="echo: messages on their way in each connection; fanout: messages published at once.",
 )  # fmt: skip
-@click.option("--size", "-s", type=click.IntRange(1), default=32, show_default=True, help="Bytes in a message.")
+@click.option(
+    "--size", "-s", type=click.IntRange(1), default=32, show_default=True,
+    help="Bytes in a message; without a meaning with --deflate.",
+)  # fmt: skip
 @click.option(
     "--seconds", "-t", type=click.FloatRange(0, min_open=True), default=5.0, show_default=True,
     help="How long to measure once all connections are open.",
 )  # fmt: skip
 @click.option("--text", is_flag=True, help="Send text messages instead of binary ones.")
+@click.option(
+    "--deflate", type=click.Choice(["shared", "dedicated"]),
+    help="Send a corpus of JSON, compressed, see below. By default nothing is compressed.",
+)  # fmt: skip
 @click.option(
     "--header", "-H", "headers", callback=split_headers, multiple=True, metavar="'NAME: VALUE'",
     help="Send this with the handshake (Origin, Cookie). Can be given several times.",
@@ -57,6 +65,7 @@ def bench(
     size: int,
     seconds: float,
     text: bool,
+    deflate: Contexts | None,
     headers: tuple[tuple[str, str], ...],
     insecure: bool,
     as_json: bool,
@@ -80,6 +89,10 @@ def bench(
       wsmiddleware bench wss://example.org/room --mode fanout -c 1000
       wsmiddleware bench ws://localhost:8000/echo --mode idle -c 5000 -t 60
 
+    --deflate offers permessage-deflate, which the server has to agree to: with messages that refer to nothing before
+    them (shared), or that may (dedicated), and windows of 4 KB. First each message is sent once, and what comes back is
+    inflated and compared. "Compressed to" is what then comes over the wire, of the messages' size.
+
     The client is one thread on one CPU: if it was at work nearly all of the time ("client busy"), the server may be
     able to do more. Give the two CPUs of their own (taskset). Absolute figures say little; compare servers on one
     machine, side by side.
@@ -90,7 +103,7 @@ def bench(
     try:
         plan = Plan(
             url, Mode(mode), connections=connections, in_flight=in_flight, size=size, seconds=seconds, text=text,
-            headers=headers, insecure=insecure,
+            deflate=deflate, headers=headers, insecure=insecure,
         )  # fmt: skip
         with Progress(plan) as progress:
             result = measure(plan, progress)
@@ -134,7 +147,8 @@ class Progress(Observer):
 
 def describe(plan: Plan, result: Result) -> str:
     """Return a result as lines for people."""
-    message = f"{plan.size} bytes of {'text' if plan.text else 'binary'}"
+    kind = "text" if plan.text else "binary"
+    message = f"JSON as {kind}" if plan.deflate else f"{plan.size} bytes of {kind}"
     what = {
         Mode.ECHO: f", {plan.in_flight} in flight, {message}",
         Mode.FANOUT: f", bursts of {plan.in_flight}, {message}",
@@ -148,6 +162,8 @@ def describe(plan: Plan, result: Result) -> str:
         latency = f"p50 {_time(result.p50)}, p90 {_time(result.p90)}, p99 {_time(result.p99)}"
         lines.append(f"  messages     {result.messages} in {result.seconds:.2f} s: {rate}")
         lines.append(f"  latency      {latency}")
+    if result.compressed_to is not None:
+        lines.append(f"  compressed   to {result.compressed_to:.1%}, {plan.deflate} contexts")
     lines.append(f"  client busy  {result.client_cpu:.0%} of the time")
     return "\n".join(lines)
 

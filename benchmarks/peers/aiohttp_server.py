@@ -1,16 +1,24 @@
-"""aiohttp on uvloop: python aiohttp_server.py PORT [CERTIFICATE KEY]. /echo and /fanout; with the files, over TLS."""
+"""aiohttp on uvloop: python aiohttp_server.py PORT [--deflate LEVEL | CERTIFICATE KEY]. /echo and /fanout.
+
+With the files, over TLS. aiohttp compresses with the constant Z_BEST_SPEED of its zlib module; for another LEVEL than
+that, 1, the module is one that has another, and with it the memLevel that the others compress with.
+"""
 
 import ssl
 import sys
+import zlib
+from types import SimpleNamespace
+from typing import Any
 
 import uvloop
-from aiohttp import WSMessage, WSMsgType, web
+from aiohttp import WSMessage, WSMsgType, set_zlib_backend, web
 
+compress = False
 members: set[web.WebSocketResponse] = set()
 
 
 async def upgrade(request: web.Request) -> web.WebSocketResponse:
-    socket = web.WebSocketResponse(compress=False, max_msg_size=0)
+    socket = web.WebSocketResponse(compress=compress, max_msg_size=0)
     await socket.prepare(request)
     return socket
 
@@ -41,8 +49,22 @@ async def fan_out(request: web.Request) -> web.WebSocketResponse:
     return socket
 
 
+def compress_with(level: int) -> None:
+    global compress
+    compress = True
+    if level != zlib.Z_BEST_SPEED:
+
+        def compressobj(**options: Any) -> Any:
+            return zlib.compressobj(memLevel=5, **options)
+
+        set_zlib_backend(SimpleNamespace(**{**vars(zlib), "Z_BEST_SPEED": level, "compressobj": compressobj}))
+
+
 def main(port: int, *files: str) -> None:
     context = None
+    if files[:1] == ("--deflate",):
+        compress_with(int(files[1]))
+        files = ()
     if files:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(*files)

@@ -1,4 +1,7 @@
-"""websockets on uvloop: python websockets_server.py PORT. /echo and /fanout."""
+"""websockets on uvloop: python websockets_server.py PORT [--deflate]. /echo and /fanout.
+
+Compression is the library's own: level 6, memLevel 5, windows of 4 KB.
+"""
 
 import asyncio
 import sys
@@ -30,11 +33,11 @@ async def fan_out(connection: ServerConnection) -> None:
         members.discard(connection)
 
 
-async def main(port: int) -> None:
-    # Without what costs and is not compared: compression, keepalive, a limit to messages.
-    options = {"compression": None, "ping_interval": None, "max_size": None, "backlog": 4096}
+async def main(port: int, compression: str | None) -> None:
+    # Without what costs and is not compared: keepalive, a limit to messages.
+    options = {"compression": compression, "ping_interval": None, "max_size": None, "backlog": 4096}
     async with serve(talk, "127.0.0.1", port, **options):
         await asyncio.get_running_loop().create_future()
 
 
-uvloop.run(main(int(sys.argv[1])))
+uvloop.run(main(int(sys.argv[1]), "deflate" if "--deflate" in sys.argv else None))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from wsmiddleware.bench import Mode, Plan
+from wsmiddleware.protocol.deflate import Mode as Contexts
 
 
 class Kind(Enum):
@@ -18,6 +19,7 @@ class Kind(Enum):
     FANOUT = "fanout"
     IDLE = "idle"
     CHURN = "churn"
+    DEFLATE = "deflate"
     HTTP = "http"
 
 
@@ -45,6 +47,8 @@ class Cell:
     in_flight: int = 1
     size: int = 32
     text: bool = False
+    deflate: Contexts | None = None
+    """The contexts that all servers compress with. The messages are a corpus then, and *size* has no meaning."""
     headers: tuple[tuple[str, str], ...] = ()
     against: str = ""
     """The title of a cell before this one; each server's figure is set in relation to what it was there."""
@@ -69,7 +73,7 @@ class Cell:
         mode = {Kind.FANOUT: Mode.FANOUT, Kind.IDLE: Mode.IDLE, Kind.CHURN: Mode.CHURN}.get(self.kind, Mode.ECHO)
         return Plan(
             url, mode, connections=self.connections, in_flight=self.in_flight, size=self.size, seconds=seconds,
-            text=self.text, headers=self.headers, insecure=True, raw=raw, patience=30.0,
+            text=self.text, deflate=self.deflate, headers=self.headers, insecure=True, raw=raw, patience=30.0,
         )  # fmt: skip
 
 
@@ -83,6 +87,8 @@ def _aims(servlet: str, blocking: str) -> Mapping[str, str]:
 
 
 _EVERY_PEER = _aims("every peer", "every peer")
+
+_CONTEXTS: tuple[Contexts, ...] = ("dedicated", "shared")
 
 CELLS = (
     Cell(Kind.ECHO, "1 connection, 1 in flight, 32 B", 1, aims=_aims("0.95", "0.90")),
@@ -110,6 +116,11 @@ CELLS = (
         50,
         rival="gevent-websocket",
         aims=_aims("1.4", "1.4"),
+    ),
+    *(
+        Cell(Kind.DEFLATE, f"{title}, {contexts}", count, text=True, deflate=contexts, aims=_EVERY_PEER)
+        for contexts in _CONTEXTS
+        for count, title in ((1, "1 connection, 1 in flight"), (100, "100 connections, 1 in flight"))
     ),
 )
 

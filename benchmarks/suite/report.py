@@ -17,6 +17,7 @@ HEADINGS = {
     Kind.FANOUT: "Fan-out",
     Kind.IDLE: "Memory of idle connections",
     Kind.CHURN: "Connections that come and go",
+    Kind.DEFLATE: "Echo of compressed JSON",
     Kind.HTTP: "Plain HTTP requests",
 }
 
@@ -28,6 +29,10 @@ servers took turns, and the median of all rounds counts. The C floor sends the s
 and without HTTP; a ratio of 1 to it means that all else costs nothing. "Best peer" is the best of the others, the floor
 not among them. Latencies are from sending a message to its coming back; with fan-out until everybody has all of a
 burst, and with connections that come and go from the first byte to the last.
+
+Compressed JSON (permessage-deflate) is the same 128 messages for all servers. All have to agree to windows of 4 KB, and
+to the same contexts: "dedicated" ones may refer to messages before, "shared" ones may not. "Compressed to" is what then
+came over the wire of the messages' size, and includes small ones that a server leaves as they are.
 """
 
 
@@ -49,13 +54,15 @@ class Report:
         floor = next((figure.value for figure in figures if figure.server.is_floor), None)
         best = _best_peer(cell, figures)
         rival = next((figure for figure in figures if figure.server.name == cell.rival), None if cell.rival else best)
+        peers = _peers(figures)
         rows = []
         for figure in sorted(figures, key=lambda figure: _rank(cell, figure)):
-            rows.append(self._row(cell, figure, floor, best))
+            rows.append(self._row(cell, figure, floor, best, peers))
             if figure.server.style:
                 self._ours.append(_summary(cell, figure, floor, rival))
         errors = "".join(f"- {figure.server.name}: {figure.error}\n" for figure in figures if figure.error)
-        return self._add(cell.kind, cell.title, table([_columns(cell), *rows]) + (f"\n{errors}" if errors else ""))
+        found = table([_columns(cell, peers), *rows])
+        return self._add(cell.kind, cell.title, f"{found}\n{errors}" if errors else found)
 
     def add_http(self, overheads: Iterable[Overhead], aims: Mapping[str, str]) -> str:
         """Add what plain requests take; return that as a table. *aims* are by name of the application."""
@@ -81,10 +88,12 @@ class Report:
         self._sections.setdefault(kind, []).append(section)
         return section
 
-    def _row(self, cell: Cell, figure: Figure, floor: float | None, best: Figure | None) -> list[str]:
+    def _row(
+        self, cell: Cell, figure: Figure, floor: float | None, best: Figure | None, peers: Sequence[Figure]
+    ) -> list[str]:
         name = figure.server.name
         if figure.value is None or figure.result is None:
-            return [name, "error", *[NONE] * (len(_columns(cell)) - 2)]
+            return [name, "error", *[NONE] * (len(_columns(cell, peers)) - 2)]
         result = figure.result
         best_value = best.value if best else None
         aim = cell.aims.get(figure.server.style, NONE)
@@ -97,6 +106,9 @@ class Report:
             row.append(_ratio(figure.value, self._values.get((cell.against, name))))
         if cell.rival:
             row.append(_ratio(figure.value, self._values.get((cell.title, cell.rival))))
+        if cell.deflate is not None:
+            row.append(f"{result.compressed_to:.1%}" if result.compressed_to is not None else NONE)
+            row += [_ratio(figure.value, peer.value) for peer in peers]
         return [*row, aim]
 
 
@@ -120,13 +132,14 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _columns(cell: Cell) -> list[str]:
+def _columns(cell: Cell, peers: Sequence[Figure]) -> list[str]:
     if cell.in_kilobytes:
         return ["server", "KB/connection", "to connect", "to best peer", "aim"]
     unit = "connections/s" if cell.kind is Kind.CHURN else "messages/s"
     columns = ["server", unit, "MB/s", "p50", "p99", "client busy", "to C floor", "to best peer"]
     columns += ["to binary"] if cell.against else []
     columns += [f"to {cell.rival}"] if cell.rival else []
+    columns += ["compressed to", *(f"to {peer.server.name}" for peer in peers)] if cell.deflate is not None else []
     return [*columns, "aim"]
 
 
@@ -140,13 +153,17 @@ def _summary(cell: Cell, figure: Figure, floor: float | None, rival: Figure | No
     return [title, name, shown, _ratio(figure.value, floor), to_rival, cell.aims.get(figure.server.style, NONE)]
 
 
-def _best_peer(cell: Cell, figures: Iterable[Figure]) -> Figure | None:
-    others = [
+def _peers(figures: Iterable[Figure]) -> list[Figure]:
+    """Return the figures of others that are there."""
+    return [
         figure
         for figure in figures
         if figure.value is not None and not figure.server.style and not figure.server.is_floor
     ]
-    return min(others, key=lambda figure: _rank(cell, figure), default=None)
+
+
+def _best_peer(cell: Cell, figures: Iterable[Figure]) -> Figure | None:
+    return min(_peers(figures), key=lambda figure: _rank(cell, figure), default=None)
 
 
 def _rank(cell: Cell, figure: Figure) -> float:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 
-from suite.cells import Kind
+from suite.cells import Cell, Kind
 from suite.machine import CAN_PIN, SERVER_CPU, is_listening
 from suite.peers import BENCHMARKS
 
@@ -33,8 +33,8 @@ PEERS: Mapping[str, frozenset[Kind]] = MappingProxyType(
         name: frozenset({Kind.ECHO, Kind.TEXT, Kind.IDLE, Kind.CHURN, *more})
         for name, more in {
             "picows": (Kind.FANOUT,),
-            "websockets": (Kind.FANOUT,),
-            "aiohttp": (Kind.FANOUT, Kind.TLS),
+            "websockets": (Kind.FANOUT, Kind.DEFLATE),
+            "aiohttp": (Kind.FANOUT, Kind.TLS, Kind.DEFLATE),
             "gevent_websocket": (Kind.FANOUT,),
             "flask_sock": (),
             "socketify": (Kind.FANOUT,),
@@ -53,6 +53,14 @@ TITLES: Mapping[str, str] = MappingProxyType(
         "socketify": "socketify (uWebSockets)",
     }
 )
+
+DEFLATE_OPTIONS: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "websockets": {"": ("--deflate",)},
+        "aiohttp": {", its level 1": ("--deflate", "1"), ", our level 6": ("--deflate", "6")},
+    }
+)
+"""What switches compression on, by what is put behind the title. aiohttp has the level 1 and no option for another."""
 
 FLOOR = "C floor (no WebSocket)"
 
@@ -77,12 +85,14 @@ class Server:
     """Variables to add."""
 
 
-def ours(kind: Kind, build: str, certificate: tuple[Path, Path] | None, folder: Path | None = None) -> list[Server]:
+def ours(cell: Cell, build: str, certificate: tuple[Path, Path] | None, folder: Path | None = None) -> list[Server]:
     """Return our servers, in both styles. *build* says which it is; *folder* is where it is if it is not installed."""
-    script = "fanout_server.py" if kind is Kind.FANOUT else "echo_server.py"
+    script = "fanout_server.py" if cell.kind is Kind.FANOUT else "echo_server.py"
     options: tuple[str, ...] = ()
     if certificate is not None:
         options = ("--certfile", str(certificate[0]), "--keyfile", str(certificate[1]))
+    if cell.deflate is not None:
+        options += ("--compression", cell.deflate)
     return [
         Server(
             name=f"**wsmiddleware, {style}** ({build})",
@@ -96,14 +106,21 @@ def ours(kind: Kind, build: str, certificate: tuple[Path, Path] | None, folder: 
     ]
 
 
-def peer(name: str, kind: Kind, python: Path, certificate: tuple[Path, Path] | None) -> Server:
-    """Return a peer; *python* is the interpreter that has it."""
-    return Server(
-        name=TITLES[name],
-        command=(str(python), str(BENCHMARKS / "peers" / f"{name}_server.py")),
-        path="/fanout" if kind is Kind.FANOUT else "/echo",
-        options=tuple(map(str, certificate or ())),
-    )
+def peer(name: str, cell: Cell, python: Path, certificate: tuple[Path, Path] | None) -> list[Server]:
+    """Return a peer, once for each way in which it is measured; *python* is the interpreter that has it.
+
+    The contexts that it compresses with are those that the client asks for.
+    """
+    ways = {"": tuple(map(str, certificate or ()))} if cell.deflate is None else DEFLATE_OPTIONS[name]
+    return [
+        Server(
+            name=TITLES[name] + way,
+            command=(str(python), str(BENCHMARKS / "peers" / f"{name}_server.py")),
+            path="/fanout" if cell.kind is Kind.FANOUT else "/echo",
+            options=options,
+        )
+        for way, options in ways.items()
+    ]
 
 
 class Running:

@@ -33,10 +33,14 @@ class FanOut(Endpoint):
 
 
 def application() -> WebSocketMiddleware:
-    """Return a middleware with /echo (a function), /servlet (an endpoint) and /fanout."""
+    """Return a middleware with /echo (a function), /servlet (an endpoint) and /fanout; /shared, /dedicated and their
+    /fanout are endpoints with compression."""
     app = echoing()
     app.register("/servlet", EchoEndpoint)
     app.register("/fanout", type("Room", (FanOut,), {"hub": Hub()}))
+    for contexts in ("shared", "dedicated"):
+        app.register(f"/{contexts}", EchoEndpoint, compression=contexts)
+        app.register(f"/{contexts}/fanout", type("Room", (FanOut,), {"hub": Hub()}), compression=contexts)
     return app
 
 

@@ -1,4 +1,4 @@
-"""Bursts: one message, several times in a row."""
+"""Bursts: messages in a row, of one kind or of a cycle."""
 
 from __future__ import annotations
 
@@ -11,17 +11,32 @@ from wsmiddleware.bench.bursts import LARGEST, MOST, Bursts
     ("size", "limit"), [(1, MOST), (LARGEST // 2, 2), (LARGEST // 2 + 1, 1), (LARGEST, 1), (LARGEST + 1, 1)]
 )
 def test_are_limited_by_their_bytes_and_their_number(size, limit):
-    assert Bursts(b"x" * size).limit == limit
+    assert Bursts([b"x" * size]).limit == limit
 
 
 def test_are_what_they_say():
-    bursts = Bursts(b"abc")
+    bursts = Bursts([b"abc"])
     for count in (3, 1, MOST):
-        burst = bursts.of(count)
+        burst = bursts.of(0, count)
         assert burst.data == bytes(burst.out) == b"abc" * count
         assert burst.size == 3 * count
 
 
 def test_are_made_once():
-    bursts = Bursts(b"abc")
-    assert bursts.of(2) is bursts.of(2)
+    bursts = Bursts([b"abc"])
+    assert bursts.of(0, 2) is bursts.of(0, 2)
+
+
+def test_of_a_cycle_begin_with_each_message_and_go_on_with_the_first_after_the_last():
+    bursts = Bursts([b"a", b"bc", b"def"])
+    assert [bursts.of(first, 1).data for first in range(3)] == [b"a", b"bc", b"def"]
+    assert bursts.of(1, 4).data == b"bcdefabc"
+    assert bursts.of(2, 3).data == b"defabc"
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "limit"),
+    [(4, 1, MOST // 4), (4, LARGEST // 2, 2), (MOST, 1, 1), (MOST + 1, 1, 1), (2, LARGEST + 1, 1)],
+)
+def test_of_a_cycle_are_fewer_for_each_message(count, size, limit):
+    assert Bursts([b"x", *[b"x" * size] * (count - 1)]).limit == limit

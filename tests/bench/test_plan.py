@@ -22,6 +22,16 @@ def test_expects_a_time(name, value):
         Plan(URL, **{name: value})
 
 
+def test_expects_contexts_that_there_are():
+    with pytest.raises(ValueError, match='^expected deflate to be "shared", "dedicated" or None, found \'own\'$'):
+        Plan(URL, deflate="own")
+
+
+def test_expects_no_compression_where_there_are_no_websockets():
+    with pytest.raises(ValueError, match="^expected a connection without compression if it is raw, found one with it$"):
+        Plan(URL, raw=True, deflate="shared")
+
+
 @pytest.mark.parametrize("mode", [Mode.IDLE, Mode.CHURN])
 def test_expects_handshakes_where_nothing_else_happens(mode):
     with pytest.raises(ValueError, match=f"^expected the mode echo or fanout .*, found {mode.value}$"):

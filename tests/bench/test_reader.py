@@ -101,6 +101,49 @@ def test_messages_of_another_size_are_no_echo(data, found):
         feed(FrameReader(3), data)
 
 
+class TestCompressed:
+    """Messages of any size."""
+
+    @given(st.lists(st.integers(0, 300)), st.integers(1, 50))
+    def test_messages_are_counted_whether_they_are_compressed_or_not(self, sizes, piece):
+        data = b"".join(frame(TEXT, bytes(size), rsv=4 * (size % 2)) for size in sizes)
+        reader = FrameReader(None)
+        assert feed(reader, data, piece) == len(sizes)
+        assert reader.take_payload() == sum(sizes)
+        assert reader.take_payload() == 0
+
+    def test_messages_may_come_in_fragments(self):
+        begun, ended = frame(BINARY, b"abc", fin=False, rsv=4), frame(CONTINUATION, b"de")
+        assert feed(FrameReader(None), begun + frame(PING, b"x") + ended + frame(TEXT, b"f")) == 2
+
+    def test_control_frames_do_not_count_as_payload(self):
+        reader = FrameReader(None)
+        feed(reader, frame(PING, b"x") + frame(BINARY, b"ab", rsv=4))
+        assert reader.take_payload() == 2
+
+    @pytest.mark.parametrize(
+        ("data", "found"),
+        [
+            pytest.param(frame(BINARY, b"x", rsv=2), "a2 01", id="RSV2"),
+            pytest.param(frame(BINARY, b"x", rsv=5), "d2 01", id="RSV1 and RSV3"),
+            pytest.param(frame(PING, b"x", rsv=4), "c9 01", id="ping"),
+            pytest.param(frame(BINARY, b"", fin=False) + frame(CONTINUATION, b"x", rsv=4), "c0 01", id="continuation"),
+        ],
+    )
+    def test_rsv1_on_the_first_frame_of_a_message_is_all_that_may_be(self, data, found):
+        with pytest.raises(ReplyError, match=f"begins with {found}: reserved bits are set: RSV1 on the first frame"):
+            feed(FrameReader(None), data)
+
+
+def test_payload_counts_when_it_comes():
+    reader = FrameReader(3)
+    data = frame(TEXT, b"abc")
+    reader.feed(data, 0, len(data) - 1)
+    assert reader.take_payload() == 2
+    reader.feed(data, len(data) - 1, len(data))
+    assert reader.take_payload() == 1
+
+
 @given(st.integers(1, 10), st.integers(1, 10))
 def test_raw_messages_are_so_many_bytes(size, piece):
     assert feed(RawReader(size), bytes(10 * size), piece) == 10

@@ -53,6 +53,7 @@ TITLES = {
     "tls": "100 connections, 1 in flight, 32 B, TLS",
     "fanout": "1,000 connections, bursts of 16, 64 B (quick: 100)",
     "idle": "5,000 connections, with the headers of Chromium (quick: 100)",
+    "deflate": "100 connections, 1 in flight, shared",
     "churn": "50 at a time: connect, one echo, close",
 }
 """One cell of each way to measure. (Text and more echoes are measured as TLS is.)"""

@@ -6,7 +6,11 @@
     load.py         opens connections, measures, closes them
     modes.py        what they do meanwhile
     connection.py   one connection
-    bursts.py       the message, made once
+    messages.py     what is sent
+    corpus.py       JSON, for compression
+    offer.py        of compression, and what has to be agreed on
+    check.py        whether compressed messages come back as they were
+    bursts.py       the messages, made once
     reader.py       counts what comes back
     latency.py      how long it took
     result.py       the figures

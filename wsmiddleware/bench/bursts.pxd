@@ -13,7 +13,9 @@ cdef class Burst:
 @cython.final
 cdef class Bursts:
     cdef public Py_ssize_t limit
-    cdef bytes _frame
+    cdef public Py_ssize_t messages
+    cdef list _frames
     cdef list _made
 
-    cpdef Burst of(self, Py_ssize_t count)
+    @cython.locals(made=list)
+    cpdef Burst of(self, Py_ssize_t first, Py_ssize_t count)

@@ -1,6 +1,8 @@
-"""The message that all connections send, as it goes over the wire: made once, alone and several times in a row."""
+"""The messages that all connections send, as they go over the wire: made once, alone and several in a row."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from wsmiddleware.protocol.wire import OutBuffer
 
@@ -8,7 +10,7 @@ LARGEST = 256 * 1024
 """Bytes of a burst, unless one message has more: about what a system takes at once."""
 
 MOST = 64
-"""Messages in a burst. There is one burst for each number of messages up to it."""
+"""Messages in a burst, and bursts, unless there are more messages: one burst for each number of them, from each on."""
 
 
 class Burst:
@@ -25,19 +27,23 @@ class Burst:
 
 
 class Bursts:
-    """Bursts of one message, by their number of messages."""
+    """Bursts of messages, which follow each other in a cycle."""
 
-    __slots__ = ("limit", "_frame", "_made")
+    __slots__ = ("limit", "messages", "_frames", "_made")
 
-    def __init__(self, frame: bytes) -> None:
-        """*frame* is the message."""
-        self.limit = min(MOST, max(1, LARGEST // len(frame)))
+    def __init__(self, frames: Sequence[bytes]) -> None:
+        """*frames* are the messages: one, or more for a cycle."""
+        self.messages = len(frames)
+        """How many different ones there are."""
+        self.limit = max(1, min(MOST // self.messages, LARGEST // max(map(len, frames))))
         """Messages in the largest burst."""
-        self._frame = frame
-        self._made: list[Burst] = []
+        self._frames = list(frames)
+        self._made: list[list[Burst]] = [[] for _ in frames]
 
-    def of(self, count: int) -> Burst:
-        """Return the burst of *count* messages, from 1 to ``limit``."""
-        while len(self._made) < count:
-            self._made.append(Burst(self._frame * (len(self._made) + 1)))
-        return self._made[count - 1]
+    def of(self, first: int, count: int) -> Burst:
+        """Return the burst of *count* messages, from 1 to ``limit``, that begins with number *first* of the cycle."""
+        made = self._made[first]
+        while len(made) < count:
+            numbers = range(first, first + len(made) + 1)
+            made.append(Burst(b"".join([self._frames[number % self.messages] for number in numbers])))
+        return made[count - 1]

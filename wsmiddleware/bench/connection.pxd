@@ -18,6 +18,8 @@ cdef class Owner:
     cdef public int family
     cdef public object host
     cdef public object make_reader
+    cdef public object offer
+    cdef public long long payload
     cdef public bytes request
 
     cpdef opened(self, Connection connection)
@@ -38,6 +40,7 @@ cdef class Connection:
     cdef int _interest
     cdef bytes _head
     cdef object _rest
+    cdef Py_ssize_t _next
     cdef Py_ssize_t _waiting
     cdef list _controls
 

@@ -15,8 +15,9 @@ from errno import EINPROGRESS
 from typing import Any
 
 from wsmiddleware.bench.bursts import Bursts
-from wsmiddleware.bench.errors import ReplyError
+from wsmiddleware.bench.errors import ReplyError, broken, closed, nobody_there
 from wsmiddleware.bench.latency import Stamps
+from wsmiddleware.bench.offer import Offer
 from wsmiddleware.bench.reader import FrameReader, RawReader, Reader
 from wsmiddleware.bench.target import answer_size
 from wsmiddleware.loop.system import READABLE, WRITABLE, EpollSet, ReadBuffer, monotonic, write
@@ -39,7 +40,10 @@ _LATER = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 class Owner:
     """Whom connections belong to: what they have in common, and who is told of what happens to them."""
 
-    __slots__ = ("address", "bursts", "buffer", "context", "epoll", "family", "host", "make_reader", "request")
+    __slots__ = (
+        "address", "bursts", "buffer", "context", "epoll", "family", "host", "make_reader", "offer", "payload",
+        "request",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -51,9 +55,10 @@ class Owner:
         context: ssl.SSLContext | None,
         bursts: Bursts,
         make_reader: Callable[[], FrameReader | RawReader],
+        offer: Offer | None,
     ) -> None:
         """Connections go to *address* of *family*, secured by *context* for *host* unless that is None, and send
-        *request* unless it is empty."""
+        *request* unless it is empty. If there is an *offer* of compression in it, the server has to accept it."""
         self.family = family
         self.address = address
         self.host = host
@@ -61,6 +66,9 @@ class Owner:
         self.context = context
         self.bursts = bursts
         self.make_reader = make_reader
+        self.offer = offer
+        self.payload = 0
+        """Bytes of messages that have come, as they came: compressed ones count as what they are on the wire."""
         self.epoll = EpollSet()
         self.buffer = ReadBuffer()
 
@@ -82,11 +90,11 @@ class Connection:
 
     __slots__ = (
         "fd", "state", "stamps", "started", "replies",
-        "_owner", "_socket", "_reader", "_interest", "_head", "_rest", "_waiting", "_controls",
+        "_owner", "_socket", "_reader", "_interest", "_head", "_rest", "_next", "_waiting", "_controls",
     )  # fmt: skip
 
-    def __init__(self, owner: Owner) -> None:
-        """Nothing happens before ``connect``."""
+    def __init__(self, owner: Owner, first: int) -> None:
+        """Nothing happens before ``connect``. *first* is the number of the message that it begins with."""
         self.fd = -1
         """Its descriptor, -1 when that is closed."""
         self.state = _CONNECTING
@@ -101,7 +109,8 @@ class Connection:
         self._interest = 0  # what the epoll set watches for
         self._head = b""  # the beginning of the server's answer
         self._rest: memoryview | None = None  # what has been begun to be sent
-        self._waiting = 0  # messages to send after that
+        self._next = first % owner.bursts.messages  # the number of the message to send after that
+        self._waiting = 0  # how many
         self._controls: list[bytes] = []  # frames to send before those
 
     def connect(self) -> None:
@@ -125,7 +134,7 @@ class Connection:
             try:
                 self._flush()
             except OSError as error:
-                self.end(_broken(error))
+                self.end(broken(error))
 
     def start_close(self) -> None:
         """Send a close frame; when the server's has come, this is the end."""
@@ -167,7 +176,7 @@ class Connection:
         except ReplyError as error:
             self.end(str(error))
         except OSError as error:
-            self.end(_broken(error))
+            self.end(broken(error))
 
     def _connected(self) -> None:
         assert self._socket is not None
@@ -248,9 +257,12 @@ class Connection:
                 self._head = data
                 return
             self._head = b""
+            if self._owner.offer is not None:
+                self._owner.offer.expect_accepted(data[:start])
             self._open()
         if start < size:
             count = self._reader.feed(data, start, size)
+            self._owner.payload += self._reader.take_payload()
             if count and self.state == _OPEN:
                 self.replies += count
                 self._owner.replied(self, count)
@@ -272,7 +284,7 @@ class Connection:
             self.end(None)
         elif self.state == _OPEN:
             self._send_control(CLOSE, reader.close[:2])
-            self.end(f"expected the connection to stay open, found a close frame: {_show_close(reader.close)}")
+            self.end(_closed(reader.close))
 
     def _end_of_stream(self) -> None:
         if self.state == _ASKING:
@@ -296,7 +308,8 @@ class Connection:
                 self._rest = memoryview(self._controls.pop(0))
             elif self._waiting:
                 count = min(self._waiting, bursts.limit)
-                burst = bursts.of(count)
+                burst = bursts.of(self._next, count)
+                self._next = (self._next + count) % bursts.messages
                 self._waiting -= count
                 sent = 0
                 if self._owner.context is None:
@@ -329,17 +342,11 @@ class Connection:
         self._interest = interest
 
     def _fail_to_connect(self, error: OSError) -> None:
-        address = f"{self._owner.address[0]}, port {self._owner.address[1]}"
-        self.end(f"expected a server at {address}, found none: {error.strerror}. Start it, or check the URL.")
+        self.end(nobody_there(self._owner.address, error))
 
 
-def _broken(error: OSError) -> str:
-    return f"expected the connection to stay open, found it broken: {error.strerror or error}"
-
-
-def _show_close(payload: bytes) -> str:
+def _closed(payload: bytes) -> str:
     try:
-        close = decode_close(payload)
+        return closed(decode_close(payload))
     except PeerError as error:
-        return str(error)
-    return f"{close.code} {close.reason!a}" if close.reason else str(close.code)
+        return f"expected the connection to stay open, found a close frame that cannot be: {error}"

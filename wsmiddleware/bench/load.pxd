@@ -9,6 +9,7 @@ cdef int _TICK
 
 cdef class Load(Owner):
     cdef public object plan
+    cdef public list sent
     cdef public Histogram histogram
     cdef public long long messages
     cdef public dict members
@@ -16,6 +17,7 @@ cdef class Load(Owner):
     cdef public bint over
 
     cdef dict _connections
+    cdef Py_ssize_t _begun
     cdef Py_ssize_t _pending
     cdef Py_ssize_t _opened
     cdef Py_ssize_t _failed

@@ -5,18 +5,18 @@ One thread, and one epoll set for all connections.
 
 from __future__ import annotations
 
-import os
 from time import process_time
 
 from wsmiddleware.bench.bursts import Bursts
 from wsmiddleware.bench.connection import Connection, Owner
 from wsmiddleware.bench.latency import Histogram
+from wsmiddleware.bench.messages import frames, messages
+from wsmiddleware.bench.offer import Offer
 from wsmiddleware.bench.plan import Mode, Plan
 from wsmiddleware.bench.reader import FrameReader, RawReader
 from wsmiddleware.bench.result import Result
 from wsmiddleware.bench.target import Target
 from wsmiddleware.loop.system import monotonic
-from wsmiddleware.protocol.frames import BINARY, TEXT, encode_frame
 
 OPENING = 128
 """Connections that wait for their handshake at the same time: as many as a usual listening queue holds."""
@@ -51,29 +51,31 @@ class Load(Owner):
     """Connections, and what has been counted."""
 
     __slots__ = (
-        "histogram", "members", "messages", "over", "plan", "running",
-        "_connected", "_connections", "_failed", "_failures", "_observer", "_opened", "_pending",
+        "histogram", "members", "messages", "over", "plan", "running", "sent",
+        "_begun", "_connections", "_failed", "_failures", "_observer", "_opened", "_pending",
         "_progress_at", "_stop_at", "_unopened_since",
     )  # fmt: skip
 
     def __init__(self, plan: Plan, observer: Observer) -> None:
         """Raises ValueError for a URL or headers that make no sense, and BenchError for a host without an address."""
         target = Target.parse(plan.url)
-        request = b"" if plan.raw else target.request(plan.headers)
+        offer = None if plan.deflate is None else Offer(plan.deflate)
+        request = b"" if plan.raw else target.request([*plan.headers, *([offer.header] if offer else [])])
         family, address = target.resolve()
-        payload = os.urandom((plan.size + 1) // 2).hex()[: plan.size].encode()
-        # Masked once, and sent again and again: to a server it makes no difference.
-        frame = payload if plan.raw else encode_frame(TEXT if plan.text else BINARY, payload, mask=os.urandom(4))
+        sent = messages(plan)
         super().__init__(
             family=family,
             address=address,
             host=target.host,
             request=request,
             context=target.context(plan.insecure),
-            bursts=Bursts(frame),
-            make_reader=lambda: (RawReader if plan.raw else FrameReader)(plan.size),
+            bursts=Bursts(frames(plan, sent)),
+            make_reader=lambda: RawReader(plan.size) if plan.raw else FrameReader(None if offer else plan.size),
+            offer=offer,
         )
         self.plan = plan
+        self.sent = sent
+        """The messages that are sent in turns, before compression."""
         self.histogram = Histogram()
         self.messages = 0
         self.members: dict[Connection, None] = {}
@@ -84,6 +86,7 @@ class Load(Owner):
         """Whether there is nothing left to be measured."""
         self._observer = observer
         self._connections: dict[int, Connection] = {}  # by descriptor
+        self._begun = 0  # connections
         self._pending = 0  # those that are not open yet
         self._opened = 0
         self._failed = 0
@@ -133,14 +136,18 @@ class Load(Owner):
             if self.members:
                 self._observer.all_open()
             self._settle()
+            self.payload = 0
             cpu, begun = process_time(), monotonic()
             self._measure(begun)
             seconds, cpu = monotonic() - begun, process_time() - cpu
+            payload = self.payload
             self._close_all()
         finally:
             for connection in self._connections.values():
                 connection.drop()
             self.epoll.close()
+        # All of them get their turn equally often.
+        size = self.messages * sum(map(len, self.sent)) / len(self.sent)
         return Result(
             mode=self.plan.mode.value,
             connections=self.plan.connections,
@@ -151,7 +158,8 @@ class Load(Owner):
             seconds=seconds,
             messages=self.messages,
             rate=self.messages / seconds,
-            megabytes=self.messages * self.plan.size / seconds / 1e6,
+            megabytes=size / seconds / 1e6,
+            compressed_to=payload / size if self.offer is not None and size else None,
             p50=self.histogram.percentile(50),
             p90=self.histogram.percentile(90),
             p99=self.histogram.percentile(99),
@@ -160,18 +168,17 @@ class Load(Owner):
 
     def start_connection(self) -> None:
         """Begin to open another connection."""
-        connection = Connection(self)
+        connection = Connection(self, self._begun)
+        self._begun += 1
         self._pending += 1
         connection.connect()
         if connection.fd >= 0:
             self._connections[connection.fd] = connection
 
     def _open_all(self) -> None:
-        begun = 0
-        while begun < self.plan.connections or self._pending:
-            while begun < self.plan.connections and self._pending < OPENING:
+        while self._begun < self.plan.connections or self._pending:
+            while self._begun < self.plan.connections and self._pending < OPENING:
                 self.start_connection()
-                begun += 1
             self._turn()
             self._report(None)
             self._give_up_on_silence()

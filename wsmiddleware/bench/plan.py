@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from wsmiddleware.protocol.deflate import Mode as Contexts
+
 
 class Mode(Enum):
     """What the connections do."""
@@ -37,13 +39,17 @@ class Plan:
     """ECHO: messages on their way in each connection. FANOUT: messages published at once. Else it has no meaning."""
 
     size: int = 32
-    """Bytes of payload in a message."""
+    """Bytes of payload in a message. Without a meaning if there is compression."""
 
     seconds: float = 5.0
     """How long to measure, from the moment when all connections are open."""
 
     text: bool = False
     """Whether to send text messages instead of binary ones."""
+
+    deflate: Contexts | None = None
+    """Whether to send a corpus of JSON, compressed (RFC 7692), and which contexts the server has to have: "shared" ones
+    refer to nothing before a message, "dedicated" ones may."""
 
     headers: tuple[tuple[str, str], ...] = ()
     """Names and values for the handshake. One that every handshake has (Host) takes its place."""
@@ -66,6 +72,10 @@ class Plan:
                 raise ValueError(f"expected {name} to be more than 0, found {seconds}")
         if self.raw and self.mode not in (Mode.ECHO, Mode.FANOUT):
             raise ValueError(f"expected the mode echo or fanout for a raw connection, found {self.mode.value}")
+        if self.deflate is not None and self.raw:
+            raise ValueError("expected a connection without compression if it is raw, found one with it")
+        if self.deflate not in (None, "shared", "dedicated"):
+            raise ValueError(f'expected deflate to be "shared", "dedicated" or None, found {self.deflate!r}')
 
 
 def _expect(name: str, number: int, least: int) -> None:

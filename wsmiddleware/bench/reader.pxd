@@ -1,11 +1,14 @@
 cimport cython
 
-cdef int BINARY, CLOSE, CONTINUATION, LENGTH, MAX_CONTROL, OPCODE, PING, PONG, RESERVED, FIN, MASKED
+cdef int BINARY, CLOSE, CONTINUATION, LENGTH, MAX_CONTROL, OPCODE, PING, PONG, RESERVED, RSV1, TEXT, FIN, MASKED
 
 
 cdef class Reader:
     cdef public bint has_control
+    cdef long long _payload
 
+    @cython.locals(payload="long long")
+    cpdef long long take_payload(self) except -1
     cpdef Py_ssize_t feed(self, bytes data, Py_ssize_t start, Py_ssize_t stop) except -1
 
 
@@ -35,4 +38,5 @@ cdef class FrameReader(Reader):
     cdef Py_ssize_t _begin_frame(self, bytes data, Py_ssize_t start, Py_ssize_t stop) except -1
     @cython.locals(opcode=int)
     cdef int _check(self, int first, int second) except -1
+    cdef bint _may_be_compressed(self, int first) except -1
     cdef int _end_frame(self) except -1

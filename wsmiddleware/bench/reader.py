@@ -13,18 +13,29 @@ from wsmiddleware.protocol.frames import (
     PING,
     PONG,
     RESERVED,
+    RSV1,
+    TEXT,
 )
 from wsmiddleware.protocol.wire import FIN, MASKED
 
+_NO = "no extension was agreed on"
+_ONLY = "RSV1 on the first frame of a message is all that was agreed on"
+
 
 class Reader:
-    """Counts messages of one size."""
+    """Counts messages."""
 
-    __slots__ = ("has_control",)
+    __slots__ = ("has_control", "_payload")
 
     def __init__(self) -> None:
         self.has_control = False
         """Whether a ping or a close frame waits to be taken care of."""
+        self._payload = 0
+
+    def take_payload(self) -> int:
+        """Return how many bytes of messages have come since the last time."""
+        payload, self._payload = self._payload, 0
+        return payload
 
     def feed(self, data: bytes, start: int, stop: int) -> int:
         """Take ``data[start:stop]``; return how many messages are complete with it. Raises ReplyError."""
@@ -42,6 +53,7 @@ class RawReader(Reader):
         self._begun = 0
 
     def feed(self, data: bytes, start: int, stop: int) -> int:
+        self._payload += stop - start
         self._begun += stop - start
         count = self._begun // self._size
         self._begun -= count * self._size
@@ -53,14 +65,15 @@ class FrameReader(Reader):
 
     __slots__ = ("pings", "close", "_size", "_rest", "_left", "_opcode", "_final", "_begun", "_message", "_control")
 
-    def __init__(self, size: int) -> None:
-        """*size* is how many bytes of payload each message has to have."""
+    def __init__(self, size: int | None) -> None:
+        """*size* is how many bytes of payload each message has to have. None: any number, for they may be compressed
+        (RFC 7692 section 6)."""
         super().__init__()
         self.pings: list[bytes] = []
         """Payloads of pings that nobody has answered."""
         self.close: bytes | None = None
         """The payload of the close frame, once it has come. What comes behind it is not read."""
-        self._size = size
+        self._size = -1 if size is None else size
         self._rest = b""  # a header that is not whole
         self._left = 0  # bytes of the frame's payload that are to come
         self._opcode = 0
@@ -85,6 +98,8 @@ class FrameReader(Reader):
             taken = min(self._left, stop - start)
             if self._opcode >= CLOSE:
                 self._control += data[start : start + taken]
+            else:
+                self._payload += taken
             start += taken
             self._left -= taken
             if self._left == 0:
@@ -111,20 +126,21 @@ class FrameReader(Reader):
         self._opcode = first & OPCODE
         self._final = bool(first & FIN)
         if self._opcode < CLOSE:
-            missing = self._size - self._message
-            if length > missing or (self._final and length < missing):
-                raise ReplyError(
-                    f"expected messages of {self._size} bytes, found one with {length} bytes"
-                    f"{f' after {self._message}' if self._message else ''}. Does this path send back what it gets?"
-                )
-            self._message += length
+            if self._size >= 0:
+                missing = self._size - self._message
+                if length > missing or (self._final and length < missing):
+                    raise ReplyError(
+                        f"expected messages of {self._size} bytes, found one with {length} bytes"
+                        f"{f' after {self._message}' if self._message else ''}. Does this path send back what it gets?"
+                    )
+                self._message += length
         self._left = length
         return size
 
     def _check(self, first: int, second: int) -> None:
         opcode = first & OPCODE
-        if first & RESERVED:
-            _fail(first, second, "reserved bits are set: no extension was agreed on")
+        if first & RESERVED and not self._may_be_compressed(first):
+            _fail(first, second, f"reserved bits are set: {_NO if self._size >= 0 else _ONLY}")
         if second & MASKED:
             _fail(first, second, "a server masks nothing")
         if opcode >= CLOSE:
@@ -134,6 +150,9 @@ class FrameReader(Reader):
             _fail(first, second, "there is no such opcode")
         elif self._begun != (opcode == CONTINUATION):
             _fail(first, second, "the last message has not ended" if self._begun else "there is nothing to continue")
+
+    def _may_be_compressed(self, first: int) -> bool:
+        return self._size < 0 and first & RESERVED == RSV1 and first & OPCODE in (TEXT, BINARY)
 
     def _end_frame(self) -> int:
         """Return 1 if a message ends with it."""

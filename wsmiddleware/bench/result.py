@@ -29,6 +29,8 @@ class Result:
     """Messages a second."""
     megabytes: float
     """Payload that came back, in megabytes (10^6 bytes) a second."""
+    compressed_to: float | None
+    """Bytes that came on the wire, without headers of frames, for each byte of a message; None without compression."""
     p50: float | None
     """The latency that half of all did not exceed, in seconds; None if there were none.
 
