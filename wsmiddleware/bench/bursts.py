@@ -29,15 +29,17 @@ class Burst:
 class Bursts:
     """Bursts of messages, which follow each other in a cycle."""
 
-    __slots__ = ("limit", "messages", "_frames", "_made")
+    __slots__ = ("limit", "messages", "_frames", "_made", "_sizes", "_whole")
 
-    def __init__(self, frames: Sequence[bytes]) -> None:
-        """*frames* are the messages: one, or more for a cycle."""
+    def __init__(self, frames: Sequence[bytes], sizes: Sequence[int]) -> None:
+        """*frames* are the messages: one, or more for a cycle. *sizes* are their bytes without all that."""
         self.messages = len(frames)
         """How many different ones there are."""
         self.limit = max(1, min(MOST // self.messages, LARGEST // max(map(len, frames))))
         """Messages in the largest burst."""
         self._frames = list(frames)
+        self._sizes = list(sizes)
+        self._whole = sum(sizes)
         self._made: list[list[Burst]] = [[] for _ in frames]
 
     def of(self, first: int, count: int) -> Burst:
@@ -47,3 +49,10 @@ class Bursts:
             numbers = range(first, first + len(made) + 1)
             made.append(Burst(b"".join([self._frames[number % self.messages] for number in numbers])))
         return made[count - 1]
+
+    def size(self, first: int, count: int) -> int:
+        """Return the bytes of *count* messages from number *first* on, without header or compression."""
+        size = count // self.messages * self._whole
+        for number in range(first, first + count % self.messages):
+            size += self._sizes[number % self.messages]
+        return size

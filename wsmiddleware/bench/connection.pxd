@@ -19,6 +19,7 @@ cdef class Owner:
     cdef public object host
     cdef public object make_reader
     cdef public object offer
+    cdef public long long content
     cdef public long long payload
     cdef public bytes request
 
@@ -41,6 +42,7 @@ cdef class Connection:
     cdef bytes _head
     cdef object _rest
     cdef Py_ssize_t _next
+    cdef Py_ssize_t _due
     cdef Py_ssize_t _waiting
     cdef list _controls
 
@@ -57,7 +59,7 @@ cdef class Connection:
     @cython.locals(size=Py_ssize_t)
     cdef _read(self)
     cdef _read_tls(self)
-    @cython.locals(start=Py_ssize_t, count=Py_ssize_t)
+    @cython.locals(bursts=Bursts, start=Py_ssize_t, count=Py_ssize_t)
     cdef _received(self, bytes data, Py_ssize_t size)
     cdef _answer(self)
     cdef _end_of_stream(self)

@@ -41,8 +41,8 @@ class Owner:
     """Whom connections belong to: what they have in common, and who is told of what happens to them."""
 
     __slots__ = (
-        "address", "bursts", "buffer", "context", "epoll", "family", "host", "make_reader", "offer", "payload",
-        "request",
+        "address", "bursts", "buffer", "content", "context", "epoll", "family", "host", "make_reader", "offer",
+        "payload", "request",
     )  # fmt: skip
 
     def __init__(
@@ -69,6 +69,8 @@ class Owner:
         self.offer = offer
         self.payload = 0
         """Bytes of messages that have come, as they came: compressed ones count as what they are on the wire."""
+        self.content = 0
+        """The same when nothing is compressed."""
         self.epoll = EpollSet()
         self.buffer = ReadBuffer()
 
@@ -90,11 +92,11 @@ class Connection:
 
     __slots__ = (
         "fd", "state", "stamps", "started", "replies",
-        "_owner", "_socket", "_reader", "_interest", "_head", "_rest", "_next", "_waiting", "_controls",
+        "_owner", "_socket", "_reader", "_interest", "_head", "_rest", "_next", "_due", "_waiting", "_controls",
     )  # fmt: skip
 
     def __init__(self, owner: Owner, first: int) -> None:
-        """Nothing happens before ``connect``. *first* is the number of the message that it begins with."""
+        """Nothing happens before ``connect``. Messages, those to send and those to come, begin with number *first*."""
         self.fd = -1
         """Its descriptor, -1 when that is closed."""
         self.state = _CONNECTING
@@ -110,7 +112,8 @@ class Connection:
         self._head = b""  # the beginning of the server's answer
         self._rest: memoryview | None = None  # what has been begun to be sent
         self._next = first % owner.bursts.messages  # the number of the message to send after that
-        self._waiting = 0  # how many
+        self._due = self._next  # the number of the message to come
+        self._waiting = 0  # messages to send
         self._controls: list[bytes] = []  # frames to send before those
 
     def connect(self) -> None:
@@ -264,6 +267,9 @@ class Connection:
             count = self._reader.feed(data, start, size)
             self._owner.payload += self._reader.take_payload()
             if count and self.state == _OPEN:
+                bursts = self._owner.bursts
+                self._owner.content += bursts.size(self._due, count)
+                self._due = (self._due + count) % bursts.messages
                 self.replies += count
                 self._owner.replied(self, count)
             if self._reader.has_control:

@@ -69,7 +69,7 @@ class Load(Owner):
             host=target.host,
             request=request,
             context=target.context(plan.insecure),
-            bursts=Bursts(frames(plan, sent)),
+            bursts=Bursts(frames(plan, sent), list(map(len, sent))),
             make_reader=lambda: RawReader(plan.size) if plan.raw else FrameReader(None if offer else plan.size),
             offer=offer,
         )
@@ -136,18 +136,16 @@ class Load(Owner):
             if self.members:
                 self._observer.all_open()
             self._settle()
-            self.payload = 0
+            self.payload = self.content = 0
             cpu, begun = process_time(), monotonic()
             self._measure(begun)
             seconds, cpu = monotonic() - begun, process_time() - cpu
-            payload = self.payload
+            payload, content = self.payload, self.content
             self._close_all()
         finally:
             for connection in self._connections.values():
                 connection.drop()
             self.epoll.close()
-        # All of them get their turn equally often.
-        size = self.messages * sum(map(len, self.sent)) / len(self.sent)
         return Result(
             mode=self.plan.mode.value,
             connections=self.plan.connections,
@@ -158,8 +156,8 @@ class Load(Owner):
             seconds=seconds,
             messages=self.messages,
             rate=self.messages / seconds,
-            megabytes=size / seconds / 1e6,
-            compressed_to=payload / size if self.offer is not None and size else None,
+            megabytes=content / seconds / 1e6,
+            compressed_to=payload / content if self.offer is not None and content else None,
             p50=self.histogram.percentile(50),
             p90=self.histogram.percentile(90),
             p99=self.histogram.percentile(99),
@@ -168,7 +166,8 @@ class Load(Owner):
 
     def start_connection(self) -> None:
         """Begin to open another connection."""
-        connection = Connection(self, self._begun)
+        # With a fan-out all get what one of them publishes.
+        connection = Connection(self, 0 if self.plan.mode is Mode.FANOUT else self._begun)
         self._begun += 1
         self._pending += 1
         connection.connect()
