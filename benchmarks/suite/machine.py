@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -61,15 +61,24 @@ def versions_in(python: Path, names: Sequence[str]) -> dict[str, str]:
 
 def pss(group: int) -> int:
     """Return the proportional set size of all processes of a process group, in bytes."""
-    total = 0
+    lines = "\n".join(_of_all(group, "smaps_rollup")).splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) * 1024
+
+
+def cpu_seconds(group: int) -> float:
+    """Return how long the processes of a process group have been at work. (The first figure is in nanoseconds.)"""
+    return sum(int(text.split()[0]) for text in _of_all(group, "task/*/schedstat")) / 1e9
+
+
+def _of_all(group: int, pattern: str) -> Iterator[str]:
+    """Yield what is in the files *pattern* of all processes of a group."""
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             if os.getpgid(int(folder.name)) == group:
-                lines = (folder / "smaps_rollup").read_text().splitlines()
-                total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+                for file in folder.glob(pattern):
+                    yield file.read_text()
         except OSError:
             continue  # It has ended meanwhile.
-    return total * 1024
 
 
 def is_listening(port: int) -> bool:

@@ -32,7 +32,8 @@ burst, and with connections that come and go from the first byte to the last.
 
 Compressed JSON (permessage-deflate) is the same 128 messages for all servers. All have to agree to windows of 4 KB, and
 to the same contexts: "dedicated" ones may refer to messages before, "shared" ones may not. "Compressed to" is what then
-came over the wire of the messages' size, and includes small ones that a server leaves as they are.
+came over the wire of the messages' size, and includes small ones that a server leaves as they are. "Work" is the time
+that the server had its CPU for a message; looking for the next one without waiting counts, too.
 """
 
 
@@ -107,7 +108,7 @@ class Report:
         if cell.rival:
             row.append(_ratio(figure.value, self._values.get((cell.title, cell.rival))))
         if cell.deflate is not None:
-            row.append(f"{result.compressed_to:.1%}" if result.compressed_to is not None else NONE)
+            row += [_time(figure.work), f"{result.compressed_to:.1%}" if result.compressed_to is not None else NONE]
             row += [_ratio(figure.value, peer.value) for peer in peers]
         return [*row, aim]
 
@@ -139,7 +140,8 @@ def _columns(cell: Cell, peers: Sequence[Figure]) -> list[str]:
     columns = ["server", unit, "MB/s", "p50", "p99", "client busy", "to C floor", "to best peer"]
     columns += ["to binary"] if cell.against else []
     columns += [f"to {cell.rival}"] if cell.rival else []
-    columns += ["compressed to", *(f"to {peer.server.name}" for peer in peers)] if cell.deflate is not None else []
+    if cell.deflate is not None:
+        columns += ["work", "compressed to", *(f"to {peer.server.name}" for peer in peers)]
     return [*columns, "aim"]
 
 
