@@ -17,7 +17,7 @@ from wsmiddleware.bench import BenchError, Mode, Observer, Plan, measure
 from wsmiddleware.bench.measuring import allow_descriptors
 from wsmiddleware.loop.system import MAX_EVENTS, READABLE, EpollSet
 
-SECONDS = 0.2
+SECONDS = 0.5
 
 
 class Told(Observer):
