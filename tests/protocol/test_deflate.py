@@ -273,6 +273,14 @@ class TestDecompress:
             with pytest.raises(MessageTooBig):
                 inflate(end(), stored + b"\x00", limit=limit)
 
+    @pytest.mark.parametrize("missing", [1, 2, 3, 5, 6, 7, 8, 9, 10])
+    def test_a_final_block_that_is_cut_is_refused(self, missing):
+        """Whatever has to be put behind a message to see its end is no content (4 bytes are, by section 7.2.2)."""
+        stored = bytes.fromhex("01 14 00 eb ff") + bytes(20)
+        assert inflate(end(), stored + b"\x00") == bytes(20)
+        with pytest.raises(InvalidDeflate):
+            inflate(end(), stored[:-missing])
+
     @pytest.mark.parametrize("missing", range(1, 7))
     def test_a_block_that_is_cut_is_refused(self, missing):
         with pytest.raises(InvalidDeflate):

@@ -178,7 +178,7 @@ class Deflate:
         """
         if not final and not data:
             return b""
-        end = b"" if not final else _TAIL if self._in_takeover else _TAIL + _LAST_BLOCK
+        end = _TAIL if final else b""
         made: list[bytes] = []
         rest, size = data + end, 0
         # Who leaves out the byte that has to follow a final block (section 7.2.3.4) is understood, too.
@@ -194,8 +194,8 @@ class Deflate:
                 raise InvalidDeflate(f"expected a compressed message to be DEFLATE, found {error}") from None
             size += len(made[-1])
             if size > limit:
-                if final and not self._in_takeover and self._is_cut(len(end)):
-                    break  # To be told below: with the rest of the message there would be no end behind it to read.
+                if final and not self._in_takeover and len(self._decompressor.unconsumed_tail) < len(end):
+                    self._expect_whole_block()  # The tail was read: has the message more content, or no end?
                 most = len(before) + limit
                 raise MessageTooBig(f"expected a message of at most {most} bytes, found that a compressed one has more")
             if not self._decompressor.eof:
@@ -209,12 +209,21 @@ class Deflate:
         if final:
             self._final_blocks = 0
             if self._decompressor is not None and not self._in_takeover:
-                raise InvalidDeflate("expected a compressed message to end with a whole block, found a part of one")
+                self._expect_whole_block()
+                self._decompressor = None
         return made[0] if len(made) == 1 else b"".join(made)
 
-    def _is_cut(self, end: int) -> bool:
-        """Say whether some of the *end* bytes behind a message was taken for its content, in a block without an end."""
-        return not self._decompressor.eof and len(self._decompressor.unconsumed_tail) < end
+    def _expect_whole_block(self) -> None:
+        """Raise InvalidDeflate unless the message has ended with a block. Its context is of no use afterwards."""
+        decompressor = self._decompressor
+        try:
+            is_whole = decompressor.eof or (
+                not decompressor.decompress(decompressor.unconsumed_tail + _LAST_BLOCK, 1) and decompressor.eof
+            )
+        except zlib.error:
+            is_whole = False
+        if not is_whole:
+            raise InvalidDeflate("expected a compressed message to end with a whole block, found a part of one")
 
 
 def compress_alone(payload: Payload, bits: int = OWN_BITS) -> bytes | None:
