@@ -113,7 +113,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--peers", type=_peers, default=list(servers.PEERS), metavar="NAME,...", help=f"none, or of {names}"
     )
     parser.add_argument("--rounds", type=int, help="how often each server gets its turn (default: 5, 1 with --quick)")
-    parser.add_argument("--seconds", type=float, help="how long a turn is (default: 2, 0.2 with --quick)")
+    parser.add_argument("--seconds", type=float, help="how long a turn is (default: 2, 0.5 with --quick)")
     parser.add_argument("--quick", action="store_true", help="short, with fewer connections: to see whether it works")
     parser.add_argument("--pure", action="store_true", help="measure this checkout's Python source too")
     parser.add_argument("--no-floor", action="store_true", help="without the C floor")
@@ -127,7 +127,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     options = parser.parse_args(arguments)
     options.rounds = options.rounds or (1 if options.quick else 5)
-    options.seconds = options.seconds or (0.2 if options.quick else 2.0)
+    options.seconds = options.seconds or (0.5 if options.quick else 2.0)
     if options.output is None and not options.quick and options.only == list(Kind):
         options.output = RESULTS
     return options

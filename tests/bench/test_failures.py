@@ -11,6 +11,7 @@ import pytest
 from tests.bench.conftest import ACCEPTED, accept, answering, read_to_the_end
 from tests.support.wire import frame
 from wsmiddleware.bench import BenchError, Mode, Plan, Result, measure
+from wsmiddleware.bench.load import QUIET
 
 SECONDS = 0.2
 
@@ -151,6 +152,13 @@ class TestWhatIsNoEcho:
         assert only_failure(result, 2).startswith(
             "expected messages to come back all the time, found none in the last 0.2 seconds."
         )
+
+    @pytest.mark.parametrize(("seconds", "fails"), [(SECONDS, False), (2 * QUIET + SECONDS, True)])
+    def test_silence_behind_the_first_message(self, rogue, seconds, fails):
+        """For a moment, it may be the machine's fault."""
+        result = measure(Plan(rogue(answering(frame(0x2, b"x"))).url, size=1, seconds=seconds))
+        assert result.messages == 1
+        assert bool(result.failures) is fails
 
     def test_an_end_of_the_publisher(self, rogue):
         """The others cannot be waited for."""

@@ -30,6 +30,9 @@ GRACE = 1.0
 SETTLE = 0.5
 """Seconds between the last handshake of a fan-out and its first message."""
 
+QUIET = 1.0
+"""Seconds without a message that tell nothing yet, if there were some before: the machine may be busy elsewhere."""
+
 _TICK = 20
 """Milliseconds after which we look at the clock if nothing happens."""
 
@@ -203,7 +206,8 @@ class Load(Owner):
             self._report(now - begun)
         self.running = False
         quiet = now - quiet_since
-        if quiet > self.plan.seconds / 2 and self.plan.mode is not Mode.IDLE:
+        expected = self.plan.mode is not Mode.IDLE
+        if expected and quiet > self.plan.seconds / 2 and (quiet > QUIET or not self.messages):
             for _ in self.members:
                 self.count_failure(
                     f"expected messages to come back all the time, found none in the last {quiet:.1f} seconds. "
