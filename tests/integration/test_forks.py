@@ -36,6 +36,9 @@ FORKING_ENDPOINTS = (
     + """
 PARENT = os.getpid()
 
+# gevent does it after the first fork only: who waits for a child that has ended before would wait for ever.
+gevent.get_hub().loop.install_sigchld()
+
 def fork(session, message):
     child = gevent.os.fork()
     if child:
