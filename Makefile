@@ -5,6 +5,9 @@
 HOST = 127.0.0.1
 PORT = 8000
 
+# Of each part of "make fuzz".
+SECONDS = 60
+
 BIN = .venv/bin
 INSTALL = WSMIDDLEWARE_PURE=1 $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
@@ -14,7 +17,7 @@ CASES = subset
 COMPILED =
 CONFORMANCE =
 
-.PHONY: demo test conformance lint types check clean
+.PHONY: demo test conformance lint types check fuzz clean
 
 demo: .venv/.has-flask
 	$(BIN)/python -m demo_flask --host "$(HOST)" --port "$(PORT)"
@@ -37,6 +40,13 @@ types: .venv/.has-flask .venv/.has-test .venv/.has-types
 	$(BIN)/mypy
 
 check: lint types test
+
+# Each part runs, and the whole fails if one does. The second needs clang, and says so.
+fuzz: .venv/.has-fuzz
+	status=0; \
+	$(BIN)/python -m fuzz differential --seconds $(SECONDS) || status=1; \
+	$(BIN)/python -m fuzz guided --seconds $(SECONDS) || status=1; \
+	exit $$status
 
 clean:
 	rm -rf .venv .venv-compiled .conformance .tox .coverage .coverage.* build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -85,7 +85,7 @@ def test_its_metadata_names_what_it_needs(metadata: Message) -> None:
 
 
 def test_its_metadata_names_the_extras(metadata: Message) -> None:
-    assert set(metadata.get_all("Provides-Extra", [])) == {"cli", "flask", "test", "lint", "types"}
+    assert set(metadata.get_all("Provides-Extra", [])) == {"cli", "flask", "fuzz", "test", "lint", "types"}
 
 
 def test_it_has_the_command(wheel: Path) -> None:
