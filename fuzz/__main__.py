@@ -125,9 +125,7 @@ def run_guided(seconds: int, keep: bool) -> None:
     """Look for inputs that reach new code in a sanitized, compiled build; fail if one breaks a rule of checks.py."""
     try:
         guided.run(seconds, keep)
-    except guided.Unable as error:
-        sys.exit(str(error))
-    except guided.Broken as error:
+    except (guided.Unable, guided.Broken) as error:
         sys.exit(str(error))
 
 

@@ -34,6 +34,8 @@ _PACKAGE = "wsmiddleware"
 _PROTOCOL = "wsmiddleware.protocol"
 _SOURCE = Path(wsmiddleware.__file__).parent / "protocol"
 
+_SOURCES = ("*.py", "*.pyx", "*.pxd")
+
 _SOURCE_LOADER = (SourceFileLoader, SOURCE_SUFFIXES)
 _EXTENSION_LOADER = (ExtensionFileLoader, EXTENSION_SUFFIXES)
 
@@ -89,22 +91,25 @@ def load_compiled(folder: Path) -> Build:
 def make(name: str, **variables: str) -> Path:
     """Compile the package of this checkout with setup.py, unless that is done; return the folder.
 
-    *variables* are for the environment of the compiler. Raises subprocess.CalledProcessError.
+    *variables* are for the environment of the compiler. Raises RuntimeError with what the compiler says.
     """
     folder = FOLDER / name
     done = folder / f"made-{sys.implementation.cache_tag}"
-    sources = [ROOT / "setup.py", *(ROOT / _PACKAGE).rglob("*.p*y*"), *(ROOT / _PACKAGE).rglob("*.pxd")]
+    sources = [ROOT / "setup.py", *(path for end in _SOURCES for path in (ROOT / _PACKAGE).rglob(end))]
     if done.exists() and done.stat().st_mtime > max(path.stat().st_mtime for path in sources):
         return folder
     print(f"Compiling the build {name!r} ...", file=sys.stderr)
     options = ["--build-lib", str(folder), "--build-temp", str(folder / "objects")]
-    subprocess.run(
+    compiling = subprocess.run(
         [sys.executable, "setup.py", "--quiet", "build_ext", *options],
         cwd=ROOT,
         env={**os.environ, "WSMIDDLEWARE_PURE": "", "WSMIDDLEWARE_COMPILED": "1", **variables},
-        stdout=subprocess.DEVNULL,
-        check=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
+    if compiling.returncode:
+        raise RuntimeError(f"expected setup.py to compile the package, found that it failed:\n{compiling.stdout}")
     done.touch()
     return folder
 

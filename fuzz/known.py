@@ -239,8 +239,8 @@ KNOWN: tuple[Known, ...] = (
         "text is checked at the end of the message",
         ("websockets",),
         "8.1, 5.6",
-        "What cannot become UTF-8 any more is failed as it comes. Section 8.1 does not say when; 5.6 says that text is "
-        "checked as a whole message.",
+        '"the whole message MUST contain valid UTF-8". Neither section says when to fail; we do as soon as what has '
+        "come cannot become UTF-8 any more.",
         _text_is_wrong_already,
     ),
     Known(

@@ -48,6 +48,12 @@ def test_an_explained_disagreement_still_shows(differential, name, peer):
     assert (peer, name) in [(one.peer, one.known and one.known.name) for one in found]
 
 
+@pytest.mark.parametrize("known", KNOWN, ids=lambda known: known.name)
+def test_an_explained_disagreement_is_in_the_documentation(known):
+    row = f"| {known.name} | {', '.join(known.peers)} | {known.section} | {known.why} |"
+    assert row in (builds.ROOT / "docs" / "fuzzing.md").read_text(encoding="utf-8").splitlines()
+
+
 def test_no_example_is_of_something_else():
     assert set(EXAMPLES) == {(known.name, peer) for known in KNOWN for peer in known.peers}
 
