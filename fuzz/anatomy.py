@@ -164,8 +164,8 @@ def _is_half_a_surrogate(data: bytes) -> bool:
 def inflate(setting: Setting, messages: list[Message]) -> tuple[bytes, bool, bool]:
     """Decompress the last of compressed messages as plainly as can be.
 
-    Returns what it comes to as far as it can be read, whether it ends between two blocks, and whether a final block
-    was in any of them. After that the first two may be wrong.
+    Returns what it comes to as far as it can be read, whether it ends between two blocks and before what is put behind
+    it, and whether a final block was in any of them. After that the first two may be wrong.
     """
     decompressor = zlib.decompressobj(-setting.bits)
     data = b""
@@ -174,17 +174,29 @@ def inflate(setting: Setting, messages: list[Message]) -> tuple[bytes, bool, boo
     for message in messages:
         if not setting.takeover:
             decompressor = zlib.decompressobj(-setting.bits)
-        data = b""
-        is_whole = True
-        is_ended = message.parts[-1].fin and message.parts[-1].is_whole
-        try:
-            for byte in message.payload + TAIL if is_ended else message.payload:
-                data += decompressor.decompress(bytes([byte]))
-            is_final = is_final or decompressor.eof
-            if is_ended:
-                last = decompressor.copy()
-                rest = last.decompress(LAST_BLOCK)
-                is_whole = last.eof and not rest
-        except zlib.error:
-            is_whole = False
+        data, decompressor, is_whole = _as_far_as_it_goes(decompressor, message.payload)
+        if message.parts[-1].fin and message.parts[-1].is_whole:
+            end, decompressor, is_ended = _as_far_as_it_goes(decompressor, TAIL)
+            rest, last, is_last = _as_far_as_it_goes(decompressor.copy(), LAST_BLOCK)
+            is_whole = is_whole and is_ended and is_last and last.eof and not end and not rest
+            data += end
+        is_final = is_final or decompressor.eof
     return data, is_whole, is_final
+
+
+def _as_far_as_it_goes(decompressor: zlib._Decompress, data: bytes) -> tuple[bytes, zlib._Decompress, bool]:
+    """Return what *data* comes to, the decompressor behind it, and whether all of it could be read.
+
+    In one piece, if that can be: zlib notices references beyond the window only in what came in another piece.
+    """
+    once = decompressor.copy()
+    try:
+        return once.decompress(data), once, True
+    except zlib.error:
+        made = b""
+    try:
+        for byte in data:
+            made += decompressor.decompress(bytes([byte]))
+    except zlib.error:
+        pass  # That far it goes.
+    return made, decompressor, False

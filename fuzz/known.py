@@ -124,12 +124,11 @@ def _compressed_size_counts(scene: Scene) -> bool:
     return part.message.is_compressed and part.length > scene.left_for(part)
 
 
-def _cut_and_not_to_be_seen(scene: Scene) -> bool:
+def _end_is_content(scene: Scene) -> bool:
     part = scene.their_part
     if not scene.they_were_first or scene.their_code != 1009 or part is None or part.message is None:
         return False
-    message = part.message
-    return message.is_compressed and scene.stream.setting.takeover and not scene.inflated(message, part)[1]
+    return part.message.is_compressed and part.fin and not scene.inflated(part.message, part)[1]
 
 
 def _told_before_the_mask(scene: Scene) -> bool:
@@ -296,12 +295,12 @@ KNOWN: tuple[Known, ...] = (
         _compressed_size_counts,
     ),
     Known(
-        "a compressed message without its end, with context takeover",
+        "what is put behind a compressed message is read as content",
         ("websockets",),
         "RFC 7692 7.2.2",
-        "00 00 FF FF behind it is then read as content, as the RFC's two steps have it; zlib has no cheap way to tell. "
-        "websockets does the same, unless it is of 2 KB or more: then it reads the four bytes apart, and says 1009.",
-        _cut_and_not_to_be_seen,
+        "The RFC has a receiver append 00 00 FF FF and decompress, and both do; of a message that was cut it may make "
+        "content. If the message is of 2 KB or more, websockets reads the four bytes apart and says 1009.",
+        _end_is_content,
     ),
     Known(
         "too much is told before the mask has come",

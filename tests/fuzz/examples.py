@@ -45,7 +45,7 @@ EXAMPLES: dict[tuple[str, str], Stream] = {
     ("the limit holds for what is still compressed", "websockets"): Stream(
         Setting(20, 15), frame(2, stored(17, bytes(17)) + b"\0", rsv=4)
     ),
-    ("a compressed message without its end, with context takeover", "websockets"): Stream(
+    ("what is put behind a compressed message is read as content", "websockets"): Stream(
         Setting(70_000, 15, True), frame(2, stored(3000, bytes(2100)), rsv=4)
     ),
     ("too much is told before the mask has come", "websockets"): Stream(SMALL, frame(2, bytes(21))[:2]),
