@@ -174,7 +174,11 @@ def inflate(setting: Setting, messages: list[Message]) -> tuple[bytes, bool, boo
     for message in messages:
         if not setting.takeover:
             decompressor = zlib.decompressobj(-setting.bits)
-        data, decompressor, is_whole = _as_far_as_it_goes(decompressor, message.payload)
+        data, is_whole = b"", True
+        for part in message.parts:
+            made, decompressor, is_readable = _as_far_as_it_goes(decompressor, part.payload)
+            data += made
+            is_whole = is_whole and is_readable
         if message.parts[-1].fin and message.parts[-1].is_whole:
             end, decompressor, is_ended = _as_far_as_it_goes(decompressor, TAIL)
             rest, last, is_last = _as_far_as_it_goes(decompressor.copy(), LAST_BLOCK)
@@ -187,7 +191,7 @@ def inflate(setting: Setting, messages: list[Message]) -> tuple[bytes, bool, boo
 def _as_far_as_it_goes(decompressor: zlib._Decompress, data: bytes) -> tuple[bytes, zlib._Decompress, bool]:
     """Return what *data* comes to, the decompressor behind it, and whether all of it could be read.
 
-    In one piece, if that can be: zlib notices references beyond the window only in what came in another piece.
+    In one piece, if that can be: zlib notices references beyond the window only to what came in a piece before.
     """
     once = decompressor.copy()
     try:

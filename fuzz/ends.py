@@ -59,10 +59,14 @@ def read(make: Make, setting: Setting, chunks: Iterable[bytes]) -> Reading:
 
 
 def decided_at(make: Make, stream: Stream) -> int | None:
-    """Return how many bytes a listener needs until it ends; None if it does not."""
+    """Return how many bytes a listener needs until it ends; None if it does not.
+
+    In the chunks of the stream: wsproto decompresses each by itself, and zlib then notices more.
+    """
 
     def ends_in(size: int) -> bool:
-        return read(make, stream.setting, [stream.data[:size]]).end is not None
+        begun = Stream(stream.setting, stream.data[:size], tuple(cut for cut in stream.cuts if cut < size))
+        return read(make, begun.setting, begun.chunks()).end is not None
 
     size = len(stream.data)
     if not ends_in(size):
