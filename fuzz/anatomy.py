@@ -188,10 +188,36 @@ def inflate(setting: Setting, messages: list[Message]) -> tuple[bytes, bool, boo
     return data, is_whole, is_final
 
 
+def reaches_beyond_window(setting: Setting, messages: list[Message]) -> bool:
+    """Say whether the last of compressed messages cannot be read byte by byte, though it can be frame by frame.
+
+    Zlib notices a reference beyond the window only if it goes to what came in a piece before.
+    """
+    *earlier, last = messages
+    decompressor = zlib.decompressobj(-setting.bits)
+    for message in earlier if setting.takeover else ():
+        for payload in (*(part.payload for part in message.parts), TAIL):
+            _, decompressor, _ = _as_far_as_it_goes(decompressor, payload)
+    pieces = [part.payload for part in last.parts]
+    pieces[-1] += TAIL
+    return _can_be_read(decompressor.copy(), pieces) and not _can_be_read(
+        decompressor, [bytes([byte]) for payload in pieces for byte in payload]
+    )
+
+
+def _can_be_read(decompressor: zlib._Decompress, pieces: list[bytes]) -> bool:
+    try:
+        for piece in pieces:
+            decompressor.decompress(piece)
+    except zlib.error:
+        return False
+    return True
+
+
 def _as_far_as_it_goes(decompressor: zlib._Decompress, data: bytes) -> tuple[bytes, zlib._Decompress, bool]:
     """Return what *data* comes to, the decompressor behind it, and whether all of it could be read.
 
-    In one piece, if that can be: zlib notices references beyond the window only to what came in a piece before.
+    In one piece, if that can be: see reaches_beyond_window().
     """
     once = decompressor.copy()
     try:

@@ -164,6 +164,13 @@ def _inflated_as_it_comes(scene: Scene) -> bool:
     return scene.their_code in (1007, 1009) and (scene.ours.end is None or scene.both_in_one)
 
 
+def _reaches_beyond_window(scene: Scene) -> bool:
+    part = scene.their_part
+    if not scene.they_were_first or scene.their_code != 1007 or part is None or part.message is None:
+        return False
+    return part.message.is_compressed and scene.reaches_beyond_window(part.message)
+
+
 # What they lose or make up.
 
 
@@ -348,6 +355,14 @@ KNOWN: tuple[Known, ...] = (
         "whole "
         "connection if there is context takeover.",
         _has_final_block,
+    ),
+    Known(
+        "a reference beyond the window, within one frame",
+        ("wsproto",),
+        "RFC 7692 7.1.2.2",
+        "The client may not make one; no RFC has the server look for it. zlib finds it if the data comes in pieces, as "
+        "wsproto hands it on; we and websockets decompress a frame at once, and there it does no harm.",
+        _reaches_beyond_window,
     ),
     Known(
         "compressed data is read as it comes",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from fuzz.anatomy import SLACK, Message, Part, dissect, inflate
+from fuzz.anatomy import SLACK, Message, Part, dissect, inflate, reaches_beyond_window
 from fuzz.ends import Make, decided_at
 from fuzz.reading import End, Reading
 from fuzz.streams import TEXT, Stream
@@ -115,6 +115,10 @@ class Scene:
         earlier = self.compressed_before(message.parts[0].start)
         parts = [part for part in message.parts if until is None or part.start <= until.start]
         return inflate(self.stream.setting, [*earlier, Message(message.opcode, True, parts)])
+
+    def reaches_beyond_window(self, message: Message) -> bool:
+        """Return what anatomy.reaches_beyond_window says of a compressed message."""
+        return reaches_beyond_window(self.stream.setting, self.compressed_before(message.parts[0].start + 1))
 
     def is_too_long(self, part: Part) -> bool:
         """Say whether the header of a data frame claims more than we let a message have."""

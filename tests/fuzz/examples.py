@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from random import Random
 
 from fuzz.streams import TAIL, Frame, Setting, Stream
 from tests.support.wire import client_frame as frame
@@ -27,6 +28,9 @@ HELLO = squeeze(b"hello")
 FINAL = squeeze(b"hello", zlib.Z_FINISH) + b"\0"
 HELD_BACK = frame(2, bytes.fromhex("5a 99 ee fe 8d ab 3f 87 4d d0 68"), rsv=4)
 """126 bytes, and two more for which zlib needs nothing else to read."""
+FIRST = Random(1).randbytes(600)
+FAR = frame(2, squeeze(FIRST + FIRST[:250]), rsv=4)
+"""Refers to what was 600 bytes before, where the window has 512."""
 MANY = frame(2, fin=False) + frame(0, fin=False) * 1001
 
 EXAMPLES: dict[tuple[str, str], Stream] = {
@@ -60,6 +64,7 @@ EXAMPLES: dict[tuple[str, str], Stream] = {
     ("data behind a final block", "websockets"): Stream(SHARED, frame(2, FINAL, rsv=4) + frame(2, HELLO, rsv=4)),
     ("data behind a final block", "wsproto"): Stream(SHARED, frame(2, FINAL, rsv=4) + frame(2, HELLO, rsv=4)),
     ("compressed data is read as it comes", "wsproto"): Stream(ALONE, frame(2, b"\xff\xff", rsv=4)[:-1]),
+    ("a reference beyond the window, within one frame", "wsproto"): Stream(Setting(1000, 9), FAR, (len(FAR) - 8,)),
     ("half a character too much", "wsproto"): Stream(
         Setting(20, 15), frame(1, squeeze(bytes(19) + b"\xe2\x82"), fin=False, rsv=4)
     ),
