@@ -15,10 +15,6 @@ from fuzz.streams import CLOSE, CONTINUATION, PONG, RSV1, TAIL, Setting, Stream,
 LAST_BLOCK = b"\x01\x00\x00\xff\xff"
 """An empty final block: who can read it was between two blocks."""
 
-MAX_EMPTY_FRAGMENTS = 1_000
-SLACK = 1024
-"""Choices of ours (wsmiddleware.protocol.connection): beyond these a message is refused, whatever is in it."""
-
 
 @dataclass
 class Part:
@@ -47,6 +43,10 @@ class Part:
     @property
     def is_control(self) -> bool:
         return self.opcode >= CLOSE
+
+    @property
+    def is_compressed(self) -> bool:
+        return self.message is not None and self.message.is_compressed
 
 
 @dataclass

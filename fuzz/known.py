@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from fuzz.anatomy import MAX_EMPTY_FRAGMENTS, ends_in_half_a_surrogate, is_no_text, whole_characters
+from fuzz.anatomy import ends_in_half_a_surrogate, is_no_text, whole_characters
 from fuzz.scene import Scene
 from fuzz.streams import CLOSE
+from wsmiddleware.protocol.connection import MAX_EMPTY_FRAGMENTS
 
 BOTH = ("websockets", "wsproto")
 
@@ -41,11 +42,9 @@ def _header_is_wrong(*faults: str) -> Callable[[Scene], bool]:
     """We fail a header at once; they read more of the frame first, and may find something else wrong on the way."""
 
     def explains(scene: Scene) -> bool:
-        part = scene.our_part
+        part = scene.ours.failed_first(1002)
         return (
-            scene.our_code == 1002
-            and scene.we_were_first
-            and part is not None
+            part is not None
             and not part.faults.isdisjoint(faults)
             and (scene.theirs.end is None or scene.both_in_one)
             and scene.ours.events == scene.theirs.events
@@ -55,155 +54,133 @@ def _header_is_wrong(*faults: str) -> Callable[[Scene], bool]:
 
 
 def _length_has_spare_bytes(scene: Scene) -> bool:
-    part = scene.our_part
-    return scene.our_code == 1002 and scene.we_were_first and part is not None and "length" in part.faults
+    part = scene.ours.failed_first(1002)
+    return part is not None and "length" in part.faults
 
 
 def _claims_too_much(scene: Scene) -> bool:
-    part = scene.our_part
-    return scene.our_code == 1009 and scene.we_were_first and part is not None and scene.is_too_long(part)
+    part = scene.ours.failed_first(1009)
+    return part is not None and scene.is_too_long(part)
 
 
 def _text_is_wrong_already(scene: Scene) -> bool:
-    part = scene.our_part
-    if scene.our_code != 1007 or not scene.we_were_first or part is None or not scene.is_text(part):
-        return False
-    assert part.message is not None
-    return is_no_text(scene.content(part.message, part))
+    part = scene.ours.failed_first(1007)
+    return part is not None and scene.is_text(part) and is_no_text(scene.content(part))
 
 
 def _half_a_surrogate(scene: Scene) -> bool:
-    part = scene.our_part
-    if scene.our_code != 1007 or not scene.we_were_first or part is None or not scene.is_text(part):
+    part = scene.ours.failed_first(1007)
+    if part is None or not scene.is_text(part):
         return False
-    assert part.message is not None and scene.ours_at is not None
-    content = scene.content(part.message, part)
+    assert part.message is not None and scene.ours.at is not None
+    content = scene.content(part)
     if not part.message.is_compressed:
-        content = content[: len(content) - (part.end - scene.ours_at)]
+        content = content[: len(content) - (part.end - scene.ours.at)]
     return ends_in_half_a_surrogate(content)
 
 
 def _too_many_empty(scene: Scene) -> bool:
-    part = scene.our_part
-    if scene.our_code != 1008 or not scene.we_were_first or part is None or part.message is None:
+    part = scene.ours.failed_first(1008)
+    if part is None or part.message is None:
         return False
     return sum(not other.length for other in part.message.parts) > MAX_EMPTY_FRAGMENTS
 
 
 def _is_cut(scene: Scene) -> bool:
-    part = scene.our_part
-    if scene.our_code != 1007 or not scene.we_were_first or part is None or part.message is None:
+    part = scene.ours.failed_first(1007)
+    if part is None or not part.is_compressed or (scene.theirs.code is not None and scene.both_in_one):
         return False
-    message = part.message
-    if scene.their_code is not None and scene.both_in_one:
-        return False
-    return message.is_compressed and not scene.stream.setting.takeover and not scene.inflated(message)[1]
+    return not scene.stream.setting.takeover and not scene.inflated(part, whole=True)[1]
 
 
 def _does_not_inflate(scene: Scene) -> bool:
-    part = scene.our_part
-    if part is None or part.message is None or not part.message.is_compressed:
+    part = scene.ours.part
+    if part is None or not part.is_compressed:
         return False
-    if scene.our_code != 1007 or scene.their_code not in (1002, 1009) or not scene.both_in_one:
+    if scene.ours.code != 1007 or scene.theirs.code not in (1002, 1009) or not scene.both_in_one:
         return False
-    return not scene.inflated(part.message)[1]
+    return not scene.inflated(part, whole=True)[1]
 
 
 # What they fail, and we don't.
 
 
 def _control_counts(scene: Scene) -> bool:
-    part = scene.their_part
-    return scene.they_were_first and scene.their_code == 1009 and part is not None and part.is_control
+    part = scene.theirs.failed_first(1009)
+    return part is not None and part.is_control
 
 
 def _compressed_size_counts(scene: Scene) -> bool:
-    part = scene.their_part
-    if not scene.they_were_first or scene.their_code != 1009 or part is None or part.message is None:
-        return False
-    return part.message.is_compressed and part.length > scene.left_for(part)
+    part = scene.theirs.failed_first(1009)
+    return part is not None and part.is_compressed and part.length > scene.left_for(part)
 
 
 def _end_is_content(scene: Scene) -> bool:
-    part = scene.their_part
-    if not scene.they_were_first or scene.their_code != 1009 or part is None or part.message is None:
-        return False
-    return part.message.is_compressed and part.fin and not scene.inflated(part.message, part)[1]
+    part = scene.theirs.failed_first(1009)
+    return part is not None and part.is_compressed and part.fin and not scene.inflated(part)[1]
 
 
 def _told_before_the_mask(scene: Scene) -> bool:
-    part = scene.their_part
-    if not scene.they_were_first or part is None or scene.ours.end is not None:
+    part = scene.theirs.failed_first(1009)
+    if part is None or scene.ours.end is not None:
         return False
-    return scene.their_code == 1009 and part is scene.parts[-1] and scene.is_too_long(part) and not part.payload
+    return part is scene.parts[-1] and scene.is_too_long(part) and not part.payload
 
 
 def _closed_amid_a_message(scene: Scene) -> bool:
-    part = scene.their_part
-    if scene.their_code != 1002 or not scene.they_were_first or part is None:
-        return False
-    return part.opcode == CLOSE and part.open_message is not None and not part.faults
+    part = scene.theirs.failed_first(1002)
+    return part is not None and part.opcode == CLOSE and part.open_message is not None and not part.faults
 
 
 def _close_is_wrong_twice(scene: Scene) -> bool:
-    part = scene.our_part
-    if scene.our_code != 1002 or scene.their_code != 1007 or not scene.both_in_one or part is None:
+    part = scene.ours.part
+    if scene.ours.code != 1002 or scene.theirs.code != 1007 or not scene.both_in_one or part is None:
         return False
     return part.opcode == CLOSE and is_no_text(part.payload[2:] + b"!")
 
 
 def _code_1014(scene: Scene) -> bool:
-    part = scene.their_part
-    return scene.their_code == 1002 and part is not None and part.opcode == CLOSE and part.payload[:2] == b"\x03\xf6"
+    part = scene.theirs.part
+    return scene.theirs.code == 1002 and part is not None and part.opcode == CLOSE and part.payload[:2] == b"\x03\xf6"
 
 
 def _inflated_as_it_comes(scene: Scene) -> bool:
-    part = scene.their_part
-    if not scene.they_were_first or part is None or part.message is None or not part.message.is_compressed:
-        return False
-    return scene.their_code in (1007, 1009) and (scene.ours.end is None or scene.both_in_one)
+    part = scene.theirs.failed_first(1007, 1009)
+    return part is not None and part.is_compressed and (scene.ours.end is None or scene.both_in_one)
 
 
 def _reaches_beyond_window(scene: Scene) -> bool:
-    part = scene.their_part
-    if not scene.they_were_first or scene.their_code != 1007 or part is None or part.message is None:
-        return False
-    return part.message.is_compressed and scene.reaches_beyond_window(part.message)
+    part = scene.theirs.failed_first(1007)
+    return part is not None and part.is_compressed and scene.reaches_beyond_window(part)
 
 
 # What they lose or make up.
 
 
 def _control_amid_compressed(scene: Scene) -> bool:
-    at = min(scene.theirs_at or len(scene.stream.data), scene.ours_at or len(scene.stream.data))
     return any(
-        part.is_control and part.open_message is not None and part.open_message.is_compressed and part.start < at
+        part.is_control and part.open_message is not None and part.open_message.is_compressed
         for part in scene.parts
+        if part.start < scene.first_end
     )
 
 
 def _has_final_block(scene: Scene) -> bool:
-    at = min(scene.theirs_at or len(scene.stream.data), scene.ours_at or len(scene.stream.data))
-    return any(scene.inflated(message)[2] for message in scene.compressed_before(at))
+    return any(scene.inflated(message.parts[0], whole=True)[2] for message in scene.compressed_before(scene.first_end))
 
 
 def _half_a_character_too_much(scene: Scene) -> bool:
-    part = scene.our_part
-    if scene.our_code != 1009 or not scene.we_were_first or part is None or not scene.is_text(part):
+    part = scene.ours.failed_first(1009)
+    if part is None or not scene.is_text(part):
         return False
-    assert part.message is not None
-    content = scene.content(part.message, part)
+    content = scene.content(part)
     limit = scene.stream.setting.limit
     return limit - 3 <= len(whole_characters(content)) <= limit < len(content)
 
 
 def _comes_to_too_much(scene: Scene) -> bool:
-    part = scene.our_part
-    if scene.our_code != 1009 or not scene.we_were_first or part is None or part.message is None:
-        return False
-    if not part.message.is_compressed:
-        return False
-    return len(scene.content(part.message, part)) > scene.stream.setting.limit
+    part = scene.ours.failed_first(1009)
+    return part is not None and part.is_compressed and len(scene.content(part)) > scene.stream.setting.limit
 
 
 KNOWN: tuple[Known, ...] = (
@@ -212,8 +189,7 @@ KNOWN: tuple[Known, ...] = (
         ("websockets",),
         "5.2, 5.4, 5.5, 7.1.7",
         "Reserved bits, control frames that are long or fragmented, and the order of fragments are broken rules as "
-        "soon "
-        "as the header says so. The RFC does not say when in a frame to fail; we do not wait for a payload that "
+        "soon as the header says so. The RFC does not say when in a frame to fail; we do not wait for a payload that "
         "nobody will read. Whatever else is wrong with the frame is then not looked at.",
         _header_is_wrong("reserved", "control", "order", "opcode", "unmasked"),
     ),

@@ -1,13 +1,54 @@
-"""One disagreement, and what can be asked about it."""
+"""One disagreement: both sides of it, and what can be asked about them."""
 
 from __future__ import annotations
 
 from functools import cached_property
 
-from fuzz.anatomy import SLACK, Message, Part, dissect, inflate, reaches_beyond_window
+from fuzz.anatomy import Message, Part, dissect, inflate, reaches_beyond_window
 from fuzz.ends import Make, decided_at
-from fuzz.reading import End, Reading
+from fuzz.reading import Reading
 from fuzz.streams import TEXT, Stream
+from wsmiddleware.protocol.connection import SLACK
+
+
+class Side:
+    """What one of the two has heard, and where it ended."""
+
+    def __init__(self, reading: Reading, make: Make, scene: Scene) -> None:
+        self.events = reading.events
+        self.end = reading.end
+        self._make = make
+        self._scene = scene
+
+    @cached_property
+    def at(self) -> int | None:
+        """How many bytes had come when it ended; None: it never did."""
+        return decided_at(self._make, self._scene.stream)
+
+    @cached_property
+    def part(self) -> Part | None:
+        """The frame in which it ended."""
+        at = self.at
+        if at is None:
+            return None
+        return next((part for part in self._scene.parts if part.start < at <= part.end), None)
+
+    @property
+    def code(self) -> int | None:
+        """The close code with which it failed the stream; None: it did not."""
+        return self.end.code if self.end is not None and self.end.how == "failed" else None
+
+    def failed_first(self, *codes: int) -> Part | None:
+        """Return the frame that it failed with one of *codes*; None if it did not.
+
+        Nor if it had heard something else than the other till then, or the other ended sooner.
+        """
+        other = self._scene.theirs if self is self._scene.ours else self._scene.ours
+        if self.code not in codes or self.events != other.events[: len(self.events)]:
+            return None
+        if other.at is not None and self.at is not None and other.at < self.at:
+            return None
+        return self.part
 
 
 class Scene:
@@ -15,110 +56,46 @@ class Scene:
 
     def __init__(self, stream: Stream, ours: Reading, theirs: Reading, make_ours: Make, make_theirs: Make) -> None:
         self.stream = stream
-        self.ours = ours
-        self.theirs = theirs
-        self._make_ours = make_ours
-        self._make_theirs = make_theirs
+        self.ours = Side(ours, make_ours, self)
+        self.theirs = Side(theirs, make_theirs, self)
 
     @cached_property
     def parts(self) -> list[Part]:
         """The frames of the stream."""
         return dissect(self.stream)
 
-    @cached_property
-    def ours_at(self) -> int | None:
-        """How many bytes had come when we ended; None: never."""
-        return decided_at(self._make_ours, self.stream)
-
-    @cached_property
-    def theirs_at(self) -> int | None:
-        """How many bytes had come when they ended; None: never."""
-        return decided_at(self._make_theirs, self.stream)
-
-    @cached_property
-    def our_part(self) -> Part | None:
-        """The frame in which we ended."""
-        return self._part_at(self.ours_at)
-
-    @cached_property
-    def their_part(self) -> Part | None:
-        """The frame in which they ended."""
-        return self._part_at(self.theirs_at)
-
-    def _part_at(self, at: int | None) -> Part | None:
-        if at is None:
-            return None
-        return next((part for part in self.parts if part.start < at <= part.end), None)
-
-    @cached_property
-    def our_code(self) -> int | None:
-        """The close code with which we failed the stream; None: we did not."""
-        return _failure(self.ours.end)
-
-    @cached_property
-    def their_code(self) -> int | None:
-        """The close code with which they failed it."""
-        return _failure(self.theirs.end)
-
-    @cached_property
-    def we_were_first(self) -> bool:
-        """Whether we failed it, heard nothing else than they till then, and they were not sooner."""
-        return (
-            self.our_code is not None
-            and self.ours.events == self.theirs.events[: len(self.ours.events)]
-            and (self.theirs_at is None or self.ours_at is None or self.ours_at <= self.theirs_at)
-        )
-
-    @cached_property
-    def they_were_first(self) -> bool:
-        """The same of them."""
-        return (
-            self.their_code is not None
-            and self.theirs.events == self.ours.events[: len(self.theirs.events)]
-            and (self.ours_at is None or self.theirs_at is None or self.theirs_at <= self.ours_at)
-        )
-
-    @cached_property
+    @property
     def both_in_one(self) -> bool:
         """Whether both ended in the same frame, or in none."""
-        return self.our_part is self.their_part
+        return self.ours.part is self.theirs.part
 
-    @cached_property
-    def differing(self) -> Message | None:
-        """The first message of which something else was heard; None if the difference is in what was not a message."""
-        same = 0
-        for same, (one, other) in enumerate(zip(self.ours.events, self.theirs.events, strict=False)):  # noqa: B007
-            if one != other:
-                break
-        else:
-            same = min(len(self.ours.events), len(self.theirs.events))
-        count = 0
-        for part in self.parts:
-            if part.is_control or part.fin:
-                if count == same:
-                    return part.message
-                count += 1
-        return self.parts[-1].message if self.parts else None
+    @property
+    def first_end(self) -> int:
+        """How many bytes had come when the first of both ended, or all if none did."""
+        size = len(self.stream.data)
+        return min(self.ours.at or size, self.theirs.at or size)
 
-    def compressed_before(self, at: int | None) -> list[Message]:
+    def compressed_before(self, at: int) -> list[Message]:
         """Return the compressed messages that begin before a position, in order."""
         found: list[Message] = []
         for part in self.parts:
             message = part.message
-            if message is not None and message.is_compressed and message.parts[0] is part:
-                if at is None or part.start < at:
-                    found.append(message)
+            if message is not None and message.is_compressed and message.parts[0] is part and part.start < at:
+                found.append(message)
         return found
 
-    def inflated(self, message: Message, until: Part | None = None) -> tuple[bytes, bool, bool]:
-        """Return what anatomy.inflate says of a compressed message, by default of all its frames."""
+    def inflated(self, part: Part, *, whole: bool = False) -> tuple[bytes, bool, bool]:
+        """Return what anatomy.inflate says of a compressed message, as far as a frame of it, or of the *whole*."""
+        message = part.message
+        assert message is not None
         earlier = self.compressed_before(message.parts[0].start)
-        parts = [part for part in message.parts if until is None or part.start <= until.start]
+        parts = message.parts if whole else [other for other in message.parts if other.start <= part.start]
         return inflate(self.stream.setting, [*earlier, Message(message.opcode, True, parts)])
 
-    def reaches_beyond_window(self, message: Message) -> bool:
-        """Return what anatomy.reaches_beyond_window says of a compressed message."""
-        return reaches_beyond_window(self.stream.setting, self.compressed_before(message.parts[0].start + 1))
+    def reaches_beyond_window(self, part: Part) -> bool:
+        """Return what anatomy.reaches_beyond_window says of the compressed message of a frame."""
+        assert part.message is not None
+        return reaches_beyond_window(self.stream.setting, self.compressed_before(part.message.parts[0].start + 1))
 
     def is_too_long(self, part: Part) -> bool:
         """Say whether the header of a data frame claims more than we let a message have."""
@@ -129,22 +106,20 @@ class Scene:
         most = 2 * limit + SLACK if message.is_compressed else limit
         return message.length_before(part) + part.length > most
 
-    def content(self, message: Message, until: Part) -> bytes:
-        """Return what a message comes to, as far as a frame."""
+    def content(self, part: Part) -> bytes:
+        """Return what a message comes to, as far as a frame of it."""
+        message = part.message
+        assert message is not None
         if message.is_compressed:
-            return self.inflated(message, until)[0]
-        return b"".join(part.payload for part in message.parts if part.start <= until.start)
+            return self.inflated(part)[0]
+        return b"".join(other.payload for other in message.parts if other.start <= part.start)
 
     def left_for(self, part: Part) -> int:
         """Return how many bytes a message may come to from one of its frames on."""
         message = part.message
         assert message is not None
         before = [other for other in message.parts if other.start < part.start]
-        return self.stream.setting.limit - (len(self.content(message, before[-1])) if before else 0)
+        return self.stream.setting.limit - (len(self.content(before[-1])) if before else 0)
 
     def is_text(self, part: Part) -> bool:
         return part.message is not None and part.message.opcode == TEXT
-
-
-def _failure(end: End | None) -> int | None:
-    return end.code if end is not None and end.how == "failed" else None
