@@ -29,7 +29,6 @@ test: .venv/.has-test
 	$(BIN)/coverage report --include='wsmiddleware/protocol/*' --fail-under=100
 
 conformance: .venv/.has-test $(if $(COMPILED),,.venv-compiled/.has-wheel)
-	tools/wstest
 	$(BIN)/python -m conformance --pure $(BIN)/python --compiled $(or $(COMPILED),.venv-compiled/bin/python) \
 		--cases $(if $(ALL),all,$(CASES)) $(CONFORMANCE)
 

@@ -6,6 +6,7 @@ import hashlib
 import subprocess
 import sys
 import venv
+from functools import cache
 from pathlib import Path
 
 BENCHMARKS = Path(__file__).parents[1]
@@ -36,8 +37,9 @@ def environment(folder: Path) -> Path:
     return python
 
 
+@cache
 def floor(name: str, folder: Path) -> Path:
-    """Compile the C server *name* into *folder*; return the program.
+    """Compile the C server *name* into *folder*, the first time; return the program.
 
     Raises subprocess.CalledProcessError if it does not compile, FileNotFoundError if there is no compiler.
     """
@@ -47,8 +49,9 @@ def floor(name: str, folder: Path) -> Path:
     return program
 
 
+@cache
 def certificate(python: Path, folder: Path) -> tuple[Path, Path]:
-    """Make a certificate and its key in *folder* with the trustme of an interpreter; return both files.
+    """Make a certificate and its key in *folder* with the trustme of an interpreter, the first time; return both files.
 
     Raises subprocess.CalledProcessError if it has no trustme.
     """
