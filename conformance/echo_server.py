@@ -24,6 +24,7 @@ from gevent.pywsgi import WSGIServer
 
 import wsmiddleware
 from wsmiddleware import Endpoint, Session, WebSocketMiddleware
+from wsmiddleware.protocol.deflate import MODES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -79,7 +80,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", choices=("pure", "compiled"), required=True)
     parser.add_argument("--style", choices=STYLES, required=True)
-    parser.add_argument("--compression", choices=("shared", "dedicated"), required=True)
+    parser.add_argument("--compression", choices=MODES, required=True)
     parser.add_argument("--tls", action="store_true")
     options = parser.parse_args()
     if build() != options.build:

@@ -7,6 +7,7 @@ import sys
 import click
 
 from wsmiddleware.bench import BenchError, Mode, Observer, Plan, Result, measure
+from wsmiddleware.protocol.deflate import MODES
 from wsmiddleware.protocol.deflate import Mode as Contexts
 
 
@@ -48,7 +49,7 @@ def split_headers(
 )  # fmt: skip
 @click.option("--text", is_flag=True, help="Send text messages instead of binary ones.")
 @click.option(
-    "--deflate", type=click.Choice(["shared", "dedicated"]),
+    "--deflate", type=click.Choice(MODES),
     help="Send a corpus of JSON, compressed, see below. By default nothing is compressed.",
 )  # fmt: skip
 @click.option(

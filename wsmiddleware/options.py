@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypedDict
 
 from wsmiddleware.loop.settings import Settings
-from wsmiddleware.protocol.deflate import Mode
+from wsmiddleware.protocol.deflate import MODES, Mode
 from wsmiddleware.protocol.origin import Origins
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def complete(given: RouteOptions) -> Options:
     if not all(isinstance(name, str) for name in subprotocols):
         raise TypeError(f"expected subprotocols to be a list of names, found {subprotocols!r}")
     compression = given.get("compression")
-    if compression not in (None, "shared", "dedicated"):
+    if compression is not None and compression not in MODES:
         raise ValueError(f'expected compression to be "shared", "dedicated" or None, found {compression!r}')
     return Options(Origins(given.get("origins")), authorize, subprotocols, compression, Settings(**settings))
 

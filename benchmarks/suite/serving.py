@@ -14,6 +14,7 @@ from flask import Flask
 from gevent.pywsgi import WSGIServer
 
 from wsmiddleware import Endpoint, Session, WebSocketMiddleware
+from wsmiddleware.protocol.deflate import MODES
 
 
 def serve(description: str | None, servlet: type[Endpoint], function: Callable[[Session], None], **limits: int) -> None:
@@ -25,7 +26,7 @@ def serve(description: str | None, servlet: type[Endpoint], function: Callable[[
     parser.add_argument("port", type=int)
     parser.add_argument("--certfile")
     parser.add_argument("--keyfile")
-    parser.add_argument("--compression", choices=["shared", "dedicated"])
+    parser.add_argument("--compression", choices=MODES)
     options = vars(parser.parse_args())
     address = ("127.0.0.1", options.pop("port"))
     compression = options.pop("compression")

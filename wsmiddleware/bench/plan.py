@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from wsmiddleware.protocol.deflate import MODES
 from wsmiddleware.protocol.deflate import Mode as Contexts
 
 
@@ -74,7 +75,7 @@ class Plan:
             raise ValueError(f"expected the mode echo or fanout for a raw connection, found {self.mode.value}")
         if self.deflate is not None and self.raw:
             raise ValueError("expected a connection without compression if it is raw, found one with it")
-        if self.deflate not in (None, "shared", "dedicated"):
+        if self.deflate is not None and self.deflate not in MODES:
             raise ValueError(f'expected deflate to be "shared", "dedicated" or None, found {self.deflate!r}')
 
 

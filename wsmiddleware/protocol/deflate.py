@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 from wsmiddleware.protocol.errors import InvalidDeflate, MessageTooBig
 from wsmiddleware.protocol.extensions import Extension
@@ -17,6 +17,8 @@ from wsmiddleware.protocol.wire import Payload
 
 Mode: TypeAlias = Literal["shared", "dedicated"]
 """Shared: no context takeover, and no memory between messages. Dedicated: contexts of its own for each connection."""
+
+MODES: tuple[Mode, ...] = get_args(Mode)
 
 NAME = "permessage-deflate"
 
