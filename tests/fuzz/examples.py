@@ -5,18 +5,14 @@ from __future__ import annotations
 import zlib
 from random import Random
 
-from fuzz.streams import TAIL, Frame, Setting, Stream
+from fuzz.streams import Frame, Setting, Stream
 from tests.support.wire import client_frame as frame
+from tests.support.wire import squeeze
 
 PLAIN = Setting(1000)
 SMALL = Setting(20)
 ALONE = Setting(1000, 15)
 SHARED = Setting(1000, 15, takeover=True)
-
-
-def squeeze(data: bytes, flush: int = zlib.Z_SYNC_FLUSH) -> bytes:
-    compressor = zlib.compressobj(9, zlib.DEFLATED, -15)
-    return (compressor.compress(data) + compressor.flush(flush)).removesuffix(TAIL)
 
 
 def stored(length: int, data: bytes, final: bool = False) -> bytes:
@@ -25,7 +21,7 @@ def stored(length: int, data: bytes, final: bool = False) -> bytes:
 
 
 HELLO = squeeze(b"hello")
-FINAL = squeeze(b"hello", zlib.Z_FINISH) + b"\0"
+FINAL = squeeze(b"hello", mode=zlib.Z_FINISH) + b"\0"
 HELD_BACK = frame(2, bytes.fromhex("5a 99 ee fe 8d ab 3f 87 4d d0 68"), rsv=4)
 """126 bytes, and two more for which zlib needs nothing else to read."""
 FIRST = Random(1).randbytes(600)

@@ -13,9 +13,8 @@ CORPUS = guided.corpus()
 
 
 @pytest.fixture(scope="module")
-def checks() -> Checks:
-    installed = builds.installed()
-    return Checks([builds.pure(), installed] if installed.is_compiled else [installed])
+def checks(ours: list[builds.Build]) -> Checks:
+    return Checks(ours)
 
 
 def test_the_corpus_is_there_and_small():

@@ -18,13 +18,6 @@ STREAMS = 1500
 
 
 @pytest.fixture(scope="module")
-def ours() -> list[builds.Build]:
-    """The builds that are here: always the source, and what is installed if that is compiled."""
-    installed = builds.installed()
-    return [builds.pure(), installed] if installed.is_compiled else [installed]
-
-
-@pytest.fixture(scope="module")
 def differential(ours: list[builds.Build]) -> Differential:
     return Differential(ours)
 

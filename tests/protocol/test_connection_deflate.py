@@ -10,6 +10,7 @@ from tests.support.wire import (
     CLIENT,
     LIMIT,
     SERVER,
+    TAIL,
     ConnectionPair,
     Events,
     Side,
@@ -20,6 +21,7 @@ from tests.support.wire import (
     keeps_nothing,
     pieces,
     server_end,
+    squeeze,
     take,
 )
 from wsmiddleware.protocol.broadcast import Broadcast
@@ -30,7 +32,6 @@ from wsmiddleware.protocol.frames import BINARY, CONTINUATION, PING, TEXT
 from wsmiddleware.protocol.states import State
 
 HELLO = bytes.fromhex("f2 48 cd c9 c9 07 00")
-TAIL = b"\x00\x00\xff\xff"
 
 both_sides = pytest.mark.parametrize("name", ["server", "client"])
 
@@ -43,11 +44,6 @@ def side(name: str, takeover: bool = True, limit: int = LIMIT) -> Side:
     """Return an end that has agreed on compression."""
     plain = {"server": SERVER, "client": CLIENT}[name]
     return plain._replace(make=lambda: plain.make(deflate=deflate(takeover), max_message_size=limit))
-
-
-def squeeze(data: bytes) -> bytes:
-    compressor = zlib.compressobj(9, zlib.DEFLATED, -15)
-    return (compressor.compress(data) + compressor.flush(zlib.Z_SYNC_FLUSH)).removesuffix(TAIL)
 
 
 def expand(payload: bytes) -> bytes:

@@ -4,6 +4,7 @@ import zlib
 
 import pytest
 
+from tests.support.wire import TAIL, squeeze
 from wsmiddleware.protocol.close import CloseCode
 from wsmiddleware.protocol.deflate import (
     MAX_FINAL_BLOCKS,
@@ -17,8 +18,6 @@ from wsmiddleware.protocol.deflate import (
 )
 from wsmiddleware.protocol.errors import InvalidDeflate, MessageTooBig
 from wsmiddleware.protocol.extensions import parse
-
-TAIL = b"\x00\x00\xff\xff"
 
 HELLO = bytes.fromhex("f2 48 cd c9 c9 07 00")
 """Section 7.2.3.1."""
@@ -62,11 +61,6 @@ def far_apart(distance: int) -> bytes:
     """Return a message that says the same twice, *distance* bytes apart and with nothing alike between."""
     said = bytes(range(64))
     return said + random.Random(7).randbytes(distance - len(said)) + said
-
-
-def squeeze(data: bytes, bits: int = 15, mode: int = zlib.Z_SYNC_FLUSH, level: int = 9) -> bytes:
-    compressor = zlib.compressobj(level, zlib.DEFLATED, -bits)
-    return (compressor.compress(data) + compressor.flush(mode)).removesuffix(TAIL)
 
 
 class TestAgree:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import zlib
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -60,6 +61,16 @@ def frame(opcode: int, payload: bytes = b"", *, fin: bool = True, rsv: int = 0, 
 def client_frame(opcode: int, payload: bytes = b"", *, fin: bool = True, rsv: int = 0, mask: bytes = MASK) -> bytes:
     """Build a frame that a client sends."""
     return frame(opcode, payload, fin=fin, rsv=rsv, mask=mask)
+
+
+TAIL = b"\x00\x00\xff\xff"
+"""What a flush ends with, and is not sent (RFC 7692 section 7.2.1)."""
+
+
+def squeeze(data: bytes, bits: int = 15, mode: int = zlib.Z_SYNC_FLUSH, level: int = 9) -> bytes:
+    """Return the payload of a message compressed, with a window of *bits*; zlib ends it with *mode*."""
+    compressor = zlib.compressobj(level, zlib.DEFLATED, -bits)
+    return (compressor.compress(data) + compressor.flush(mode)).removesuffix(TAIL)
 
 
 def server_end(*, max_message_size: int = LIMIT, deflate: Deflate | None = None) -> Connection:
